@@ -1,0 +1,73 @@
+# Sets the workflow up and runs it. `make` alone lists the targets.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check \
+	--require-hashes --no-deps --only-binary :all: --no-binary connection-pool --requirement
+RESOLVE := ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help env env-slurm demo test lint format lock example bench bench-reduce bench-bin clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+env: .venv/.installed ## Set up .venv from the lock; at once when it stands already
+
+env-slurm: .venv/.installed-slurm ## Add to .venv what submitting to Slurm needs
+
+demo: .venv/.installed ## Run the workflow, as shipped on the bundled example
+	$(BIN)/snakemake --cores all
+	@$(BIN)/python -c 'import yaml; c = yaml.safe_load(open("config/config.yaml")); \
+		print("Results: {0}/mapped, {0}/published, {0}/report".format(c["results"]))'
+
+test: .venv/.installed ## Run the tests; ARGS="-k bin" picks some
+	$(BIN)/pytest $(ARGS)
+
+lint: .venv/.installed ## Check style and form of all code, change nothing
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint
+
+format: .venv/.installed ## Bring all code into the form that lint asks for
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/snakefmt Snakefile rules
+
+lock: .venv/.installed ## Resolve envs/*.in into the locks; UPGRADE=1 takes the newest versions
+	cd envs && $(RESOLVE) requirements.in --output-file requirements.txt
+	cd envs && $(RESOLVE) requirements-dev.in --output-file requirements-dev.txt
+	cd envs && $(RESOLVE) requirements-slurm.in --output-file requirements-slurm.txt
+
+example: .venv/.installed ## Write the bundled example, tests/example, anew
+	$(BIN)/python tests/simulate.py example tests/example
+
+bench: bench-reduce bench-bin ## Run every benchmark
+
+bench-reduce: .venv/.installed ## Measure reduce on a busy day
+	$(BIN)/python bench/reduce.py
+
+bench-bin: .venv/.installed ## Measure bin on a busy month
+	$(BIN)/python bench/bin.py
+
+clean: ## Remove what tools leave behind; keeps .venv, results and cache
+	rm -rf .pytest_cache .ruff_cache .hypothesis
+	find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is as old as its install: a changed lock is installed, an unchanged one is not.
+.venv/.installed: envs/requirements-dev.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit( \
+		"This needs Python 3.11 or newer, and $(PYTHON) is %d.%d. Name another one: " \
+		"make env PYTHON=/path/to/python3.12" % v[:2])'
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	@echo "Installing $< into .venv; this takes about half a minute"
+	@$(INSTALL) $<
+	@touch $@
+
+.venv/.installed-slurm: envs/requirements-slurm.txt | .venv/.installed
+	@echo "Installing $< into .venv; this takes about half a minute"
+	@$(INSTALL) $<
+	@touch $@

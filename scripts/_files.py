@@ -1,0 +1,55 @@
+"""Writing files so that nobody ever sees half of one."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+PRIVATE_FOLDER = 0o700
+PRIVATE_FILE = 0o600
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path beside `path` to write to, and move it there once the block has ended well.
+
+    The folder is made if it is missing. When the block raises, nothing stays behind.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield beside
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def replace_if_changed(path: Path, content: bytes) -> bool:
+    """Write `content` to `path` unless it stands there already; say whether it was written.
+
+    A file that stays as it was keeps its time, so that Snakemake finds nothing to do below it.
+    """
+    if path.exists() and path.read_bytes() == content:
+        return False
+    with replacing(path) as beside:
+        beside.write_bytes(content)
+    return True
+
+
+def keep_private(folder: Path) -> Path:
+    """Make a folder that only its owner can open, or close one that stands open."""
+    folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
+    if folder.stat().st_mode & 0o777 != PRIVATE_FOLDER:
+        folder.chmod(PRIVATE_FOLDER)
+    return folder
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON for people and programs: two spaces, sorted keys, a final newline."""
+    with replacing(path) as beside:
+        beside.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -1,0 +1,204 @@
+"""Raw logs as they lie on disk: which days there are, and their bytes in blocks of whole lines."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import zstandard
+
+from _log import UserError
+
+BLOCK_BYTES = 8 << 20
+"""How much of a day is in hand at once: large enough that a call into Polars costs nothing beside
+its work, small enough that memory is used again instead of being mapped anew."""
+
+_DAY = re.compile(r"([0-9]{2})(|\.log|\.log\.gz|\.log\.zst)")
+
+
+class Day(NamedTuple):
+    """A day by the names of its folders and file: `2022`, `05`, `01`."""
+
+    year: str
+    month: str
+    day: str
+
+    @classmethod
+    def parse(cls, year: str, month: str, day: str) -> Day | None:
+        """The day of these names, or None if they are no date."""
+        if not (re.fullmatch("[0-9]{4}", year) and re.fullmatch("[0-9]{2}", month)):
+            return None
+        try:
+            date(int(year), int(month), int(day))
+        except ValueError:
+            return None
+        return cls(year, month, day)
+
+    def __str__(self) -> str:
+        return "/".join(self)
+
+
+def find_days(folder: Path) -> tuple[dict[Day, Path], list[Path]]:
+    """Find the days below a folder of raw logs.
+
+    Returns:
+        Each day's file or folder, in order of time, and what stands where a day would stand but
+        has a name that is no date.
+
+    Raises:
+        UserError: A day is there twice, as `01.log` and `01.log.gz` for example.
+    """
+    days: dict[Day, Path] = {}
+    strays: list[Path] = []
+    for year in _visible(folder):
+        for month in _visible(year) if year.is_dir() else ():
+            for path in _visible(month) if month.is_dir() else ():
+                name = _DAY.fullmatch(path.name)
+                day = Day.parse(year.name, month.name, name[1]) if name else None
+                if day is None or (name[2] == "") != path.is_dir():
+                    strays.append(path)
+                elif day in days:
+                    raise UserError(
+                        f"{days[day]} and {path} are the same day. Leave one of them in the folder."
+                    )
+                else:
+                    days[day] = path
+    return dict(sorted(days.items())), strays
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def files_of_day(path: Path) -> list[Path]:
+    """A day's own file, or the files of its folder in the order of their names."""
+    return [file for file in _visible(path) if file.is_file()] if path.is_dir() else [path]
+
+
+class Block(NamedTuple):
+    """Some whole lines of a file.
+
+    Attributes:
+        file: Where they stand.
+        first_line: The number of the first of them, from 1.
+        content: Their bytes; only the last line of a file may lack its newline.
+    """
+
+    file: Path
+    first_line: int
+    content: bytes
+
+
+class _Source(Protocol):
+    def readinto(self, buffer: memoryview, /) -> int: ...
+
+
+def blocks(path: Path, size: int = BLOCK_BYTES) -> Iterator[Block]:
+    """Read a day in blocks of about `size` bytes that end where a line ends.
+
+    Raises:
+        UserError: A file cannot be read or decompressed to its end, or changed while it was read.
+    """
+    for file in files_of_day(path):
+        with _told_of(file):
+            before = _state(file)
+            with _opened(file) as source:
+                yield from _blocks_of(file, source, size)
+            if _state(file) != before:
+                raise UserError(f"{file} changed while it was read. Run again once it is complete.")
+
+
+def _state(file: Path) -> tuple[int, int]:
+    status = file.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+def _blocks_of(file: Path, source: _Source, size: int) -> Iterator[Block]:
+    buffer = bytearray(size)
+    kept, line = 0, 1
+    while count := source.readinto(memoryview(buffer)[kept:]):
+        filled = kept + count
+        end = buffer.rfind(b"\n", kept, filled) + 1
+        if end:
+            content = bytes(memoryview(buffer)[:end])
+            yield Block(file, line, content)
+            line += content.count(b"\n")
+            buffer[: filled - end] = buffer[end:filled]
+            filled -= end
+        elif filled == len(buffer):
+            buffer.extend(bytes(size))
+        kept = filled
+    if kept:
+        yield Block(file, line, bytes(buffer[:kept]))
+
+
+@contextmanager
+def _told_of(file: Path) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise UserError(f"{file} vanished while the day was read. Run again.") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError) as error:
+        raise UserError(
+            f"{file} cannot be decompressed to its end ({error}). Fetch it again."
+        ) from None
+    except OSError as error:
+        raise UserError(f"{file} cannot be read: {error.strerror}. Mend that and run again.") from None
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[_Source]:
+    with file.open("rb", buffering=0) as raw:
+        if file.suffix == ".gz":
+            with gzip.GzipFile(fileobj=io.BufferedReader(raw, 1 << 20)) as source:
+                yield source
+        elif file.suffix == ".zst":
+            yield _ZstdFrames(raw)
+        else:
+            yield raw
+
+
+class _ZstdFrames:
+    """The content of all Zstandard frames of a file.
+
+    The package's own reader ends without a word where a file is cut off in the middle of a frame.
+    """
+
+    def __init__(self, raw: io.RawIOBase) -> None:
+        self._raw = raw
+        self._frame = zstandard.ZstdDecompressor().decompressobj()
+        self._compressed = b""
+        self._content = memoryview(b"")
+        self._inside = False
+
+    def readinto(self, buffer: memoryview, /) -> int:
+        while not self._content and self._fill():
+            pass
+        count = min(len(buffer), len(self._content))
+        buffer[:count] = self._content[:count]
+        self._content = self._content[count:]
+        return count
+
+    def _fill(self) -> bool:
+        """Decompress some more; False at the end."""
+        if not self._compressed:
+            self._compressed = self._raw.read(1 << 17) or b""
+        if not self._compressed:
+            if self._inside:
+                raise EOFError("it ends in the middle of a frame")
+            return False
+        self._inside = True
+        self._content = memoryview(self._frame.decompress(self._compressed))
+        self._compressed = b""
+        if self._frame.eof:
+            self._compressed = self._frame.unused_data
+            self._frame = zstandard.ZstdDecompressor().decompressobj()
+            self._inside = False
+        return True

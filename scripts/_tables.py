@@ -1,0 +1,154 @@
+"""The tables that stages hand to each other, and the one way to write them.
+
+Columns are those of docs/architecture.md. A table is written whole, beside its target, and renamed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from _files import replacing
+
+TIMESTAMP = pl.Datetime("ms", "UTC")
+
+REDUCED = pl.Schema(
+    {
+        "timestamp": TIMESTAMP,
+        "ip_address": pl.String,
+        "object_key": pl.String,
+        "bytes_sent": pl.Int64,
+        "status": pl.UInt16,
+    }
+)
+BINNED = pl.Schema(
+    {
+        "object_key": pl.String,
+        "timestamp": pl.List(TIMESTAMP),
+        "ip": pl.List(pl.UInt32),
+        "bytes_sent": pl.List(pl.Int64),
+        "status": pl.List(pl.UInt16),
+    }
+)
+IPS = pl.Schema({"ip_address": pl.String})
+HASHES = pl.Schema({"hash": pl.Binary})
+"""One row per row of the month's ips, in their order."""
+REGIONS_BY_HASH = pl.Schema({"hash": pl.Binary, "region": pl.String})
+ASSETS = pl.Schema(
+    {
+        "dandiset": pl.String,
+        "version": pl.String,
+        "path": pl.String,
+        "object_key": pl.String,
+    }
+)
+OBJECTS = pl.Schema(
+    {
+        "object_key": pl.String,
+        "dandiset": pl.String,
+        "owner": pl.Boolean,
+        "asset_path": pl.String,
+    }
+)
+"""One row per object and Dandiset that holds it; `asset_path` is its newest path there."""
+ROUTES = pl.Schema({"object_key": pl.String, "dandiset": pl.String, "owner": pl.Boolean})
+REGIONS = pl.Schema({"region": pl.String})
+"""One row per row of the month's ips, in their order."""
+
+COUNTS = {
+    "bytes_sent": pl.Int64,
+    "number_of_requests": pl.Int64,
+    "number_of_downloads": pl.Int64,
+}
+ASSIGNED = pl.Schema(
+    {
+        "dandiset": pl.String,
+        "object_key": pl.String,
+        "timestamp": pl.List(TIMESTAMP),
+        "bytes_sent": pl.List(pl.Int64),
+        "region": pl.List(pl.UInt32),
+    }
+)
+"""`region` is the row index in the month's region labels."""
+LABELS = pl.Schema({"region": pl.String})
+PER_OBJECT = {"dandiset": pl.String, "object_key": pl.String, "owner": pl.Boolean}
+BY_DAY = pl.Schema({**PER_OBJECT, "date": pl.Date, **COUNTS})
+BY_REGION = pl.Schema({**PER_OBJECT, "region": pl.String, **COUNTS})
+DIGESTS = pl.Schema({**PER_OBJECT, "number_of_requests": pl.Int64, "digest": pl.UInt64})
+REQUESTERS = pl.Schema({"dandiset": pl.String, "ip": pl.UInt32})
+ACTIVITY = pl.Schema({"object_key": pl.String, "owner": pl.Boolean, "month": pl.String,
+                      "number_of_requests": pl.Int64, "digest": pl.UInt64,
+                      "number_of_requesters": pl.Int64})
+PLACEMENTS = pl.Schema({"object_key": pl.String, "asset_path": pl.String,
+                        "version": pl.String, "path": pl.String})
+
+
+class ContractError(Exception):
+    """A table does not have the columns that its contract names."""
+
+
+def write_table(
+    table: pl.LazyFrame | pl.DataFrame,
+    path: Path,
+    schema: pl.Schema,
+    *,
+    row_group_size: int | None = None,
+    compression_level: int = 1,
+) -> None:
+    """Write a table as Parquet once its columns are those of its contract.
+
+    Args:
+        table: In the order in which its rows shall stand; its columns may come in any order.
+        path: Where to.
+        schema: The contract.
+        row_group_size: Rows per row group, where readers skip by them.
+        compression_level: Of Zstandard.
+
+    Raises:
+        ContractError: A column is missing or of another type.
+    """
+    table = table.lazy()
+    have = table.collect_schema()
+    wrong = [
+        f"{name} is {have.get(name, 'missing')}, not {dtype}"
+        for name, dtype in schema.items()
+        if have.get(name) != dtype
+    ]
+    if wrong:
+        raise ContractError(f"{path.name}: {'; '.join(wrong)}")
+    with replacing(path) as beside:
+        table.select(schema.names()).sink_parquet(
+            beside,
+            compression="zstd",
+            compression_level=compression_level,
+            row_group_size=row_group_size,
+            maintain_order=True,
+        )
+
+
+def from_frames(frames: Iterable[pl.DataFrame], schema: pl.Schema) -> pl.LazyFrame:
+    """A lazy table whose rows come frame by frame, so that no more than a few are ever in memory.
+
+    It can be collected once.
+    """
+
+    def source(
+        columns: list[str] | None,
+        predicate: pl.Expr | None,
+        n_rows: int | None,
+        batch_size: int | None,  # noqa: ARG001
+    ) -> Iterator[pl.DataFrame]:
+        for frame in frames:
+            part = frame if predicate is None else frame.filter(predicate)
+            part = part if columns is None else part.select(columns)
+            if n_rows is not None:
+                part = part.head(n_rows)
+                n_rows -= len(part)
+            yield part
+            if n_rows == 0:
+                return
+
+    return register_io_source(source, schema=schema)

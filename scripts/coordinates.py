@@ -1,0 +1,75 @@
+"""Find the coordinates of all regions that occur."""
+
+import logging
+from pathlib import Path
+
+import polars as pl
+import yaml
+from _files import replacing
+from _log import logging_to
+from _places import by_label, locate, natural_order, unknown_cloud_regions, without_coordinates
+
+log = logging.getLogger(__name__)
+
+
+def read_regions(path: Path) -> pl.Series:
+    """Read the labels of a summary by region, its column `region`."""
+    return pl.read_csv(
+        path, separator="\t", quote_char=None, infer_schema=False, columns=["region"]
+    )["region"]
+
+
+def warn_of_gaps(regions: pl.Series, located: pl.DataFrame) -> None:
+    """Name the regions whose point is not their own, or that have none."""
+    approximate = located.filter(pl.col("source") == "approximate")["region"].to_list()
+    if approximate:
+        log.warning(
+            "Shown at a point of their country, because resources/places.tsv lacks them: %s. "
+            "Coordinates for them can be given in config/coordinates.yaml.",
+            ", ".join(sorted(approximate, key=natural_order)),
+        )
+    unknown = unknown_cloud_regions(regions)
+    if unknown:
+        log.warning(
+            "These cloud regions have no row in resources/cloud_regions.tsv, so they count neither "
+            "as a region nor for a country: %s.",
+            ", ".join(unknown),
+        )
+    missing = without_coordinates(regions, located)
+    if missing:
+        log.warning(
+            "Left without coordinates, so on no map: %s. "
+            "Coordinates for them can be given in config/coordinates.yaml.",
+            ", ".join(missing),
+        )
+
+
+def main(*, regions: Path, coordinates: Path, override: Path | None) -> None:
+    """Write the coordinates of the regions of the archive, for the map of the public page.
+
+    Args:
+        regions: Summary of the archive by region; only its column `region` is read.
+        coordinates: YAML to write, `{region: {latitude: …, longitude: …}}`, degrees, rounded to 4
+            decimals, keys in natural order. Labels without a place (`GitHub`) are left out.
+        override: Coordinates of the user's own in the same form, which go first; None if there are
+            none.
+
+    Raises:
+        UserError: `override` has another form.
+    """
+    labels = read_regions(regions)
+    located = locate(labels, override)
+    text = yaml.safe_dump(by_label(located), allow_unicode=True, sort_keys=False)
+    with replacing(coordinates) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+    log.info("%d of %d labels have coordinates.", located.height, labels.n_unique())
+    warn_of_gaps(labels, located)
+
+
+if "snakemake" in globals():
+    with logging_to(snakemake.log[0]):
+        main(
+            regions=Path(snakemake.input.regions),
+            coordinates=Path(snakemake.output.coordinates),
+            override=next((Path(path) for path in snakemake.input.override), None),
+        )

@@ -1,0 +1,99 @@
+"""Reduce a raw day to the requests that count."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Container, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import _threads  # noqa: F401
+import polars as pl
+
+from _addresses import Networks, unlabelled
+from _files import PRIVATE_FILE, replacing, write_json
+from _log import logging_to
+from _log_lines import CLASSES, Rules, exclude, read
+from _raw_logs import Block, blocks
+from _tables import REDUCED, from_frames, write_table
+
+log = logging.getLogger(__name__)
+
+ROW_GROUP_SIZE = 1 << 19
+
+
+class Reduction:
+    """One pass over a day's lines that keeps account of them.
+
+    Attributes:
+        counts: Lines per class so far.
+    """
+
+    def __init__(self, rules: Rules, excluded: Container[str], malformed: BinaryIO) -> None:
+        self.counts = dict.fromkeys(CLASSES, 0)
+        self._rules = rules
+        self._excluded = excluded
+        self._malformed = malformed
+
+    def kept(self, day: Path) -> Iterator[pl.DataFrame]:
+        """The kept requests of a day, block by block, in the columns of `REDUCED`."""
+        for block in blocks(day):
+            requests = read(block.content, self._rules)
+            if self._excluded:
+                requests = exclude(requests, self._excluded)
+            for name, count in requests.get_column("class").value_counts().iter_rows():
+                self.counts[name] += count
+            self._put_aside(requests, block)
+            yield requests.filter(pl.col("class") == "kept").select(REDUCED.names())
+
+    def _put_aside(self, requests: pl.DataFrame, block: Block) -> None:
+        """Keep the malformed lines, whole, behind their file and line number."""
+        rows = requests.filter(pl.col("class") == "malformed").get_column("row")
+        if rows.is_empty():
+            return
+        lines = block.content.split(b"\n")
+        for row in rows:
+            where = f"{block.file.name}:{block.first_line + row}:"
+            self._malformed.write(where.encode() + lines[row] + b"\n")
+
+
+def main(*, raw: Path, requests: Path, counts: Path, operation: str, exclude_ips: list[str]) -> None:
+    """Reduce a raw day.
+
+    Args:
+        raw: The day as S3 wrote it: a file, or a folder of delivered files.
+        requests: Where the kept requests go: `REDUCED`, in the order of the lines. Private.
+        counts: Where the account goes: JSON with `lines` and a number per class; malformed lines
+            go whole to `{day}.malformed` beside it (absent when there are none). Private.
+        operation: The operation to keep.
+        exclude_ips: Addresses and CIDR blocks whose requests are left out.
+
+    Raises:
+        UserError: A file cannot be read to its end.
+    """
+    malformed = counts.with_suffix(".malformed")
+    with replacing(malformed) as aside:
+        with aside.open("wb") as lines:
+            aside.chmod(PRIVATE_FILE)
+            reduction = Reduction(Rules(operation), Networks(unlabelled(exclude_ips)), lines)
+            write_table(
+                from_frames(reduction.kept(raw), REDUCED),
+                requests,
+                REDUCED,
+                row_group_size=ROW_GROUP_SIZE,
+            )
+    if not reduction.counts["malformed"]:
+        malformed.unlink()
+    write_json(counts, {"lines": sum(reduction.counts.values()), **reduction.counts})
+    log.info("%s: %s", raw, reduction.counts)
+
+
+if "snakemake" in globals():
+    with logging_to(snakemake.log[0]):
+        main(
+            raw=Path(snakemake.params.raw),
+            requests=Path(snakemake.output.requests),
+            counts=Path(snakemake.output.counts),
+            operation=snakemake.params.operation,
+            exclude_ips=snakemake.params.exclude_ips,
+        )
