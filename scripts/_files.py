@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,18 +30,6 @@ def replacing(path: Path) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
-def replace_if_changed(path: Path, content: bytes) -> bool:
-    """Write `content` to `path` unless it stands there already; say whether it was written.
-
-    A file that stays as it was keeps its time, so that Snakemake finds nothing to do below it.
-    """
-    if path.exists() and path.read_bytes() == content:
-        return False
-    with replacing(path) as beside:
-        beside.write_bytes(content)
-    return True
-
-
 def keep_private(folder: Path) -> Path:
     """Make a folder that only its owner can open, or close one that stands open."""
     folder.mkdir(mode=PRIVATE_FOLDER, parents=True, exist_ok=True)
@@ -53,3 +42,13 @@ def write_json(path: Path, value: Any) -> None:
     """Write JSON for people and programs: two spaces, sorted keys, a final newline."""
     with replacing(path) as beside:
         beside.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def swap(fresh: Path, folder: Path) -> None:
+    """Put a fresh folder in the place of what stood there."""
+    old = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    fresh.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)

@@ -42,13 +42,13 @@ READ = {
 The values of a line of another class mean nothing."""
 
 TIME_FORMAT = "%d/%b/%Y:%H:%M:%S %z"
-_TIME = r"[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-9]{2} [+-][0-9]{4}"
+_TIME = r"[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-5][0-9] [+-][0-9]{4}"
 _OPERATION = r"(?:REST|WEBSITE|S3|BATCH|SOAP)\.[A-Za-z0-9_.]+"
 _NUMBER = r"(?:[0-9]+|-)"
 _HEAD = (
     rf"^[^ ]+ [^ ]+ \[(?<time>{_TIME})\] (?<ip_address>[^ ]+) "
     # The requester may hold spaces; no quote, or a forged user agent could name an operation.
-    r'[^ "](?:[^"]*?[^ "])? [^ "]+ '
+    r'[^ "](?:[^"]*?[^ "])?? [^ "]+ '
     rf"(?<operation>{_OPERATION})(?: (?<key>[^ ]*)(?: (?<tail>.*))?)?$"
 )
 
@@ -71,9 +71,36 @@ _URI_END_FIELDS = (
 # A line between its quotes: what stands before the URI, the URI, the numbers, the referer, a space,
 # the user agent, and what stands behind it. The last one is there to see that there is no more.
 _PARTS = ("head", "uri", "numbers", "referer", "gap", "agent", "end", "excess")
+_FREQUENT_OPERATIONS = (
+    "REST.GET.OBJECT",
+    "REST.HEAD.OBJECT",
+    "REST.GET.BUCKET",
+    "REST.HEAD.BUCKET",
+    "REST.PUT.OBJECT",
+    "REST.PUT.PART",
+    "REST.POST.UPLOAD",
+    "REST.POST.UPLOADS",
+    "REST.COPY.OBJECT",
+    "REST.COPY.OBJECT_GET",
+    "REST.COPY.PART",
+    "REST.COPY.PART_GET",
+    "REST.DELETE.OBJECT",
+    "REST.POST.MULTI_OBJECT_DELETE",
+    "BATCH.DELETE.OBJECT",
+    "REST.OPTIONS.PREFLIGHT",
+    "REST.GET.BUCKETVERSIONS",
+    "REST.GET.OBJECT_TAGGING",
+    "REST.PUT.OBJECT_TAGGING",
+    "REST.GET.TAGGING",
+    "REST.GET.VERSIONING",
+    "REST.GET.LOCATION",
+    "REST.GET.ACL",
+    "REST.GET.UPLOADS",
+    "REST.GET.UPLOAD",
+    "REST.GET.OBJECT_LOCK_CONFIGURATION",
+)
 _TIME_WIDTH = len("01/May/2022:03:05:53 +0000] ")
 _CLEAN_TIME = _TIME.replace("[+-][0-9]{4}", r"\+0000")
-_PROTOCOL = r" HTTP/1\.[01]$"
 _NO_ERROR = " - "
 _BYTES_AT = len(" 200 - ")
 # The total time must be a number: ` - 404 HTTP/1.1" 200 - 5 5 - "` would be an end of the URI too.
@@ -103,16 +130,17 @@ def common_prefix(content: str) -> str:
     return prefix[0] if prefix else "\n"
 
 
-def classed_key(key: pl.Expr) -> pl.Expr:
+def object_of(key: pl.Expr) -> pl.Expr:
     """The object a key counts for: a blob's whole key, a Zarr's `zarr/{id}`; null for other keys.
 
-    A key with a trailing slash names no object.
+    A key with a trailing slash names no object, nor does one of a Zarr without an id.
     """
+    id_end = key.str.slice(len("zarr/")).str.find("/", literal=True).fill_null(1 << 31)
     return (
         pl.when(key.str.ends_with("/"))
         .then(None)
-        .when(key.str.starts_with("zarr/"))
-        .then(key.str.extract(r"^(zarr/[^/]+)"))
+        .when(key.str.starts_with("zarr/") & (id_end > 0))
+        .then(key.str.slice(0, len("zarr/") + id_end))
         .when(key.str.starts_with("blobs/"))
         .then(key)
     )
@@ -179,7 +207,7 @@ def read_clean(content: bytes, rules: Rules, prefix: str) -> pl.DataFrame:
             timestamp=part("time").str.to_datetime(
                 "%d/%b/%Y:%H:%M:%S +0000] ", time_unit="ms", strict=False
             ),
-            ended=part("uri").str.contains(_PROTOCOL)
+            ended=(part("uri").str.ends_with(" HTTP/1.1") | part("uri").str.ends_with(" HTTP/1.0"))
             & part("numbers").str.contains(_CLEAN_NUMBERS)
             & (part("gap") == " ")
             & (part("excess") == "")
@@ -188,11 +216,10 @@ def read_clean(content: bytes, rules: Rules, prefix: str) -> pl.DataFrame:
             no_error=part("numbers").str.slice(4, 3) == _NO_ERROR,
             bytes_sent=part("bytes_text")
             .str.slice(0, part("bytes_text").str.find(" ", literal=True))
-            .replace("-", "0")
             .cast(pl.Int64, strict=False),
         )
         .with_columns(
-            object_key=classed_key(pl.col("key")),
+            object_key=object_of(pl.col("key")),
             headed=pl.col("headed")
             & pl.col("timestamp").is_not_null()
             & (pl.col("ip_address") != "")
@@ -202,11 +229,11 @@ def read_clean(content: bytes, rules: Rules, prefix: str) -> pl.DataFrame:
             & (pl.col("beyond") == ""),
         )
         .with_columns(
-            pl.when(~pl.col("headed"))
+            pl.when(~pl.col("headed").fill_null(False))
             .then(None)
             .when(pl.col("operation") != rules.operation)
             .then(
-                pl.when(pl.col("operation").str.contains(f"^{_OPERATION}$")).then(
+                pl.when(pl.col("operation").is_in(_FREQUENT_OPERATIONS)).then(
                     pl.lit("other_operation")
                 )
             )
@@ -214,7 +241,7 @@ def read_clean(content: bytes, rules: Rules, prefix: str) -> pl.DataFrame:
             .then(pl.lit("other_key"))
             .when(pl.col("ended") & ~pl.col("successful"))
             .then(pl.lit("unsuccessful"))
-            .when(pl.col("ended") & pl.col("no_error") & pl.col("bytes_sent").is_not_null())
+            .when(pl.col("ended") & pl.col("no_error") & (pl.col("bytes_sent") >= 0))
             .then(pl.lit("kept"))
             .alias("class")
         )
@@ -247,7 +274,7 @@ def read_exact(lines: pl.LazyFrame, rules: Rules) -> pl.LazyFrame:
         .unnest("fields")
         .with_columns(
             timestamp=pl.col("time").str.to_datetime(TIME_FORMAT, time_unit="ms", strict=False),
-            object_key=classed_key(pl.col("key")),
+            object_key=object_of(pl.col("key")),
             ends=pl.col("tail")
             .str.replace_all(_FIELD_START, _MARKED_START)
             .str.extract_all(_URI_END),

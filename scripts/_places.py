@@ -120,12 +120,11 @@ def country_of(region: pl.Expr) -> pl.Expr:
 
 
 def is_place(region: pl.Expr) -> pl.Expr:
-    """Say whether a label counts as a region, one within a country.
+    """Say whether a label counts as a region: whether it names a place.
 
-    A country (`US`) and a service (`GitHub`) do not. A cloud region does if the cloud table has it,
-    which `AWS/GLOBAL` is not.
+    A country (`US`) and a service (`GitHub`) do not, nor does `AWS/GLOBAL`.
     """
-    return region.str.contains("/", literal=True) & country_of(region).is_not_null()
+    return region.str.contains("/", literal=True) & ~region.str.contains("(?i)/global$")
 
 
 def with_country(regions: pl.LazyFrame) -> pl.LazyFrame:

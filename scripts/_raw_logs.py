@@ -87,12 +87,10 @@ class Block(NamedTuple):
 
     Attributes:
         file: Where they stand.
-        first_line: The number of the first of them, from 1.
         content: Their bytes; only the last line of a file may lack its newline.
     """
 
     file: Path
-    first_line: int
     content: bytes
 
 
@@ -122,21 +120,19 @@ def _state(file: Path) -> tuple[int, int]:
 
 def _blocks_of(file: Path, source: _Source, size: int) -> Iterator[Block]:
     buffer = bytearray(size)
-    kept, line = 0, 1
+    kept = 0
     while count := source.readinto(memoryview(buffer)[kept:]):
         filled = kept + count
         end = buffer.rfind(b"\n", kept, filled) + 1
         if end:
-            content = bytes(memoryview(buffer)[:end])
-            yield Block(file, line, content)
-            line += content.count(b"\n")
+            yield Block(file, bytes(memoryview(buffer)[:end]))
             buffer[: filled - end] = buffer[end:filled]
             filled -= end
         elif filled == len(buffer):
             buffer.extend(bytes(size))
         kept = filled
     if kept:
-        yield Block(file, line, bytes(buffer[:kept]))
+        yield Block(file, bytes(buffer[:kept]))
 
 
 @contextmanager
@@ -202,3 +198,13 @@ class _ZstdFrames:
             self._frame = zstandard.ZstdDecompressor().decompressobj()
             self._inside = False
         return True
+
+
+def newest_file(path: Path) -> Path:
+    """The file of a day that changed last."""
+    return max(files_of_day(path), key=lambda file: file.stat().st_mtime_ns, default=path)
+
+
+def size_of(path: Path) -> int:
+    """The bytes of a day on disk."""
+    return sum(file.stat().st_size for file in files_of_day(path))

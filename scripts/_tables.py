@@ -5,6 +5,7 @@ Columns are those of docs/architecture.md. A table is written whole, beside its 
 
 from __future__ import annotations
 
+import filecmp
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -127,6 +128,21 @@ def write_table(
             row_group_size=row_group_size,
             maintain_order=True,
         )
+
+
+def write_if_changed(table: pl.LazyFrame | pl.DataFrame, path: Path, schema: pl.Schema) -> bool:
+    """Write a small table unless the same stands there already; say whether it was written.
+
+    A file that stays as it was keeps its time, so that Snakemake finds nothing to do below it.
+    """
+    fresh = path.with_name(f".{path.name}.fresh")
+    write_table(table, fresh, schema)
+    same = path.exists() and filecmp.cmp(fresh, path, shallow=False)
+    if same:
+        fresh.unlink()
+    else:
+        fresh.replace(path)
+    return not same
 
 
 def from_frames(frames: Iterable[pl.DataFrame], schema: pl.Schema) -> pl.LazyFrame:

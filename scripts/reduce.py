@@ -1,8 +1,7 @@
 """Reduce a raw day to the requests that count."""
 
-from __future__ import annotations
-
 import logging
+from collections import Counter
 from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -34,6 +33,7 @@ class Reduction:
         self._rules = rules
         self._excluded = excluded
         self._malformed = malformed
+        self._lines_before: Counter[Path] = Counter()
 
     def kept(self, day: Path) -> Iterator[pl.DataFrame]:
         """The kept requests of a day, block by block, in the columns of `REDUCED`."""
@@ -44,6 +44,7 @@ class Reduction:
             for name, count in requests.get_column("class").value_counts().iter_rows():
                 self.counts[name] += count
             self._put_aside(requests, block)
+            self._lines_before[block.file] += len(requests)
             yield requests.filter(pl.col("class") == "kept").select(REDUCED.names())
 
     def _put_aside(self, requests: pl.DataFrame, block: Block) -> None:
@@ -53,8 +54,8 @@ class Reduction:
             return
         lines = block.content.split(b"\n")
         for row in rows:
-            where = f"{block.file.name}:{block.first_line + row}:"
-            self._malformed.write(where.encode() + lines[row] + b"\n")
+            number = self._lines_before[block.file] + row + 1
+            self._malformed.write(f"{block.file.name}:{number}:".encode() + lines[row] + b"\n")
 
 
 def main(*, raw: Path, requests: Path, counts: Path, operation: str, exclude_ips: list[str]) -> None:
@@ -91,7 +92,7 @@ def main(*, raw: Path, requests: Path, counts: Path, operation: str, exclude_ips
 if "snakemake" in globals():
     with logging_to(snakemake.log[0]):
         main(
-            raw=Path(snakemake.params.raw),
+            raw=Path(snakemake.input.raw[0]),
             requests=Path(snakemake.output.requests),
             counts=Path(snakemake.output.counts),
             operation=snakemake.params.operation,

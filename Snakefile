@@ -1,0 +1,62 @@
+"""Raw S3 access logs of an archive -> usage per Dandiset.
+
+    raw day -> reduce -> bin (a month) -> route, assign -> gather -> map (a Dandiset) -> totals -> publish
+
+Each stage is a file below rules/; docs/architecture.md tells the whole.
+"""
+
+from snakemake.utils import min_version, validate
+
+min_version("9.27")
+
+
+include: "rules/config.smk"
+
+
+if not workflow.overwrite_configfiles:
+
+    configfile: default_config_file()
+
+
+validate(config, workflow.source_path("config/config.schema.yaml"))
+
+
+include: "rules/common.smk"
+
+
+wildcard_constraints:
+    year="[0-9]{4}",
+    month="[0-9]{2}",
+    day="[0-9]{2}",
+    dandiset="[0-9]{6}|undetermined",
+
+
+localrules:
+    all,
+    reduce_all,
+    bin_all,
+    map_all,
+
+
+rule all:
+    default_target: True
+    input:
+        f"{RESULTS}/published/totals.json",
+
+
+include: "rules/reduce.smk"
+include: "rules/accounting.smk"
+include: "rules/bin.smk"
+include: "rules/locate.smk"
+include: "rules/list_dandisets.smk"
+include: "rules/route.smk"
+include: "rules/assign.smk"
+include: "rules/gather.smk"
+include: "rules/map.smk"
+include: "rules/totals.smk"
+include: "rules/coordinates.smk"
+include: "rules/publish.smk"
+
+
+onstart:
+    make_private_folders()

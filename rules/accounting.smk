@@ -1,0 +1,23 @@
+"""The accounts of all days -> one table: every line of every raw log, by class.
+
+NEEDS  reduced/{year}/{month}/{day}.json
+MAKES  accounting.tsv
+"""
+
+
+rule accounting:
+    input:
+        counts=[
+            of_days(f"{RESULTS}/reduced/{{year}}/{{month}}/{{day}}.json", days)
+            for days in MONTHS.values()
+        ],
+    output:
+        accounting=f"{RESULTS}/accounting.tsv",
+    log:
+        f"{RESULTS}/logs/accounting.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/accounting.tsv"
+    conda:
+        CONDA
+    script:
+        "../scripts/accounting.py"

@@ -1,0 +1,121 @@
+"""What the stages share: the checked configuration, and which days, months and Dandisets there are."""
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
+
+from _config import check, excluded_years, found, selects
+from _files import keep_private
+from _log import UserError
+from _raw_logs import Day, find_days, newest_file, size_of
+from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
+
+try:
+    check(config, Path(workflow.basedir))
+    RAW_LOGS = found(config["raw_logs"], Path(workflow.basedir))
+    RAW_DAYS, STRAYS = find_days(RAW_LOGS)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+RESULTS = config["results"].rstrip("/")
+CACHE = config["cache"].rstrip("/")
+CONDA = "../envs/workflow.yaml"
+
+if workflow.is_main_process:
+    for stray in STRAYS:
+        logger.warning(f"Left out, for its name is no date: {stray}")
+
+
+def reduced_days() -> set[Day]:
+    """Days that were reduced before: they count even after their raw log has been archived away."""
+    parts = (path.parts[-3:] for path in Path(RESULTS).glob("reduced/*/*/*.parquet"))
+    days = (Day.parse(year, month, name.removesuffix(".parquet")) for year, month, name in parts)
+    return {day for day in days if day}
+
+
+def days_by_month() -> dict[tuple[str, str], list[Day]]:
+    """The days of each month that has any, in order."""
+    months: dict[tuple[str, str], list[Day]] = {}
+    for day in sorted(RAW_DAYS.keys() | reduced_days()):
+        if int(day.year) not in excluded_years(config):
+            months.setdefault(day[:2], []).append(day)
+    return months
+
+
+MONTHS = days_by_month()
+
+
+def of_days(pattern: str, days: list[Day]) -> list[str]:
+    """`pattern` filled in for each day."""
+    return [pattern.format(year=day.year, month=day.month, day=day.day) for day in days]
+
+
+def of_months(pattern: str) -> list[str]:
+    """`pattern` filled in for each month."""
+    return [pattern.format(year=year, month=month) for year, month in MONTHS]
+
+
+
+
+def make_private_folders() -> None:
+    """Make the folders that hold addresses, or stand beside them, for their owner's eyes only."""
+    for folder in ("reduced", "binned", "lookup"):
+        keep_private(Path(RESULTS) / folder)
+    keep_private(Path(CACHE))
+
+
+def raw_day(wildcards) -> list[str]:
+    """The raw log of a day: its file, or its folder and the newest of the files in it.
+
+    The folder's own time tells of files that came or went, its newest file's of one that changed.
+    """
+    path = RAW_DAYS.get(Day(wildcards.year, wildcards.month, wildcards.day))
+    if path is None:
+        # Not there (any more). A reduced day keeps counting without it.
+        return [f"{RAW_LOGS}/{wildcards.year}/{wildcards.month}/{wildcards.day}.log"]
+    return [str(path)] if path.is_file() else list(dict.fromkeys(map(str, (path, newest_file(path)))))
+
+
+def raw_bytes(wildcards) -> int:
+    """The size of a raw day: that it grew shows even where its time was set back."""
+    path = RAW_DAYS.get(Day(wildcards.year, wildcards.month, wildcards.day))
+    return size_of(path) if path else 0
+
+
+def days_of_month(pattern: str):
+    """An input function: `pattern` for each day of the job's month."""
+    return lambda wildcards: of_days(pattern, MONTHS[wildcards.year, wildcards.month])
+
+
+def found_input(name: str) -> str:
+    """A file named in the configuration, where it is."""
+    return str(found(name, Path(workflow.basedir)))
+
+
+def mmdb_input() -> list[str]:
+    """The provider's database, if that is what the provider is."""
+    regions = config["regions"]
+    return [found_input(regions["mmdb"])] if regions["provider"] == "mmdb" else []
+
+
+def routed_month(pattern: str):
+    """An input function: `pattern` for the job's month, once `route` has written it."""
+
+    def of_month(wildcards) -> str:
+        checkpoints.route.get()
+        return pattern.format(year=wildcards.year, month=wildcards.month)
+
+    return of_month
+
+
+def mapped_dandisets(wildcards) -> list[str]:
+    """The mapped Dandisets of this run: those with activity that the configuration selects."""
+    gathered = Path(checkpoints.gather.get().output.gathered)
+    return [
+        f"{RESULTS}/mapped/{dandiset}/dandiset_totals.json"
+        for dandiset in sorted(json.loads(gathered.read_text())["dandisets"])
+        if selects(config, dandiset)
+    ]

@@ -1,0 +1,30 @@
+"""A Dandiset's activity -> its logs and summaries.
+
+NEEDS  activity/{dandiset}.parquet, activity/{dandiset}.assets.parquet, and of the months that these
+       name the tables in assigned/
+MAKES  mapped/{dandiset}/
+"""
+
+
+rule map:
+    input:
+        activity=f"{RESULTS}/activity/{{dandiset}}.parquet",
+        assets=f"{RESULTS}/activity/{{dandiset}}.assets.parquet",
+    output:
+        totals=f"{RESULTS}/mapped/{{dandiset}}/dandiset_totals.json",
+    log:
+        f"{RESULTS}/logs/map/{{dandiset}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/map/{{dandiset}}.tsv"
+    params:
+        assigned=f"{RESULTS}/assigned",
+        asset_logs=config["mapping"]["asset_logs"],
+    conda:
+        CONDA
+    script:
+        "../scripts/map.py"
+
+
+rule map_all:
+    input:
+        mapped_dandisets,

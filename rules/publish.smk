@@ -1,0 +1,29 @@
+"""Exact figures -> what can be shared: rounded, in the form that the public usage page reads.
+
+NEEDS  mapped/
+MAKES  published/
+"""
+
+
+rule publish:
+    input:
+        dandisets=mapped_dandisets,
+        totals=f"{RESULTS}/mapped/all_dandiset_totals.json",
+        archive=f"{RESULTS}/mapped/archive_totals.json",
+        by_day=f"{RESULTS}/mapped/archive_summary_by_day.tsv",
+        by_region=f"{RESULTS}/mapped/archive_summary_by_region.tsv",
+        by_type=f"{RESULTS}/mapped/archive_summary_by_asset_type_per_week.tsv",
+        coordinates=f"{RESULTS}/mapped/region_codes_to_coordinates.yaml",
+    output:
+        totals=f"{RESULTS}/published/totals.json",
+    log:
+        f"{RESULTS}/logs/publish.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/publish.tsv"
+    params:
+        minimum=config["privacy"]["minimum"],
+        round_to=config["privacy"]["round_to"],
+    conda:
+        CONDA
+    script:
+        "../scripts/publish.py"

@@ -1,0 +1,33 @@
+"""A raw day -> the requests that count.
+
+NEEDS  {raw_logs}/{year}/{month}/{day}.log, .log.gz, .log.zst or a folder of delivered files
+MAKES  reduced/{year}/{month}/{day}.parquet, .json, .malformed if there are any   (private)
+"""
+
+
+rule reduce:
+    input:
+        raw=raw_day,
+    output:
+        requests=f"{RESULTS}/reduced/{{year}}/{{month}}/{{day}}.parquet",
+        counts=f"{RESULTS}/reduced/{{year}}/{{month}}/{{day}}.json",
+    log:
+        f"{RESULTS}/logs/reduce/{{year}}-{{month}}-{{day}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/reduce/{{year}}-{{month}}-{{day}}.tsv"
+    params:
+        bytes_of_raw=raw_bytes,
+        operation=config["operation"],
+        exclude_ips=config["exclude"]["ips"],
+    conda:
+        CONDA
+    script:
+        "../scripts/reduce.py"
+
+
+rule reduce_all:
+    input:
+        [
+            of_days(f"{RESULTS}/reduced/{{year}}/{{month}}/{{day}}.parquet", days)
+            for days in MONTHS.values()
+        ],

@@ -1,0 +1,90 @@
+"""The configuration beyond what its schema can say."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from _log import UserError
+
+Config = dict[str, Any]
+
+
+def found(name: str, base: Path) -> Path:
+    """Where a file or folder named in the configuration is.
+
+    Names are relative to the working directory; what is not there, as in a run in another
+    `--directory` on the bundled example, is looked for in the workflow's own folder.
+    """
+    path = Path(name)
+    if path.is_absolute() or path.exists() or not (base / path).exists():
+        return path
+    return base / path
+
+
+def check(config: Config, base: Path) -> None:
+    """Refuse a configuration that cannot work, before any job starts.
+
+    Args:
+        config: Valid by the schema, with its defaults filled in.
+        base: The workflow's own folder.
+
+    Raises:
+        UserError: All that is wrong with it, a line each.
+    """
+    problems = list(_problems(config, base))
+    if problems:
+        raise UserError("The configuration cannot work:\n" + "\n".join(f"- {p}" for p in problems))
+
+
+def _problems(config: Config, base: Path) -> Iterator[str]:
+    if not found(config["raw_logs"], base).is_dir():
+        yield f"raw_logs: there is no folder {config['raw_logs']}."
+    for block in config["exclude"]["ips"]:
+        try:
+            ipaddress.ip_network(block, strict=False)
+        except ValueError:
+            yield f"exclude.ips: {block} is neither an IP address nor a CIDR block."
+    if config["exclude"]["dandisets"] and config["restrict_to_dandisets"]:
+        yield (
+            "exclude.dandisets and restrict_to_dandisets are both set. They exclude each other: "
+            "leave one of them empty."
+        )
+    yield from _dandi_problems(config["dandi"], base)
+    yield from _region_problems(config["regions"], base)
+
+
+def _dandi_problems(dandi: Config, base: Path) -> Iterator[str]:
+    if dandi["source"] == "api":
+        yield "dandi.source: api is not there yet. Use snapshot, with a file at dandi.snapshot."
+    elif "snapshot" not in dandi:
+        yield "dandi.snapshot is missing: dandi.source snapshot needs the path of a snapshot."
+    elif not found(dandi["snapshot"], base).is_file():
+        yield f"dandi.snapshot: there is no file {dandi['snapshot']}."
+
+
+def _region_problems(regions: Config, base: Path) -> Iterator[str]:
+    if regions["provider"] == "ipinfo":
+        yield "regions.provider: ipinfo is not there yet. Use mmdb, or none."
+    if regions["provider"] == "mmdb" and "mmdb" not in regions:
+        yield "regions.mmdb is missing: regions.provider mmdb needs the path of a database."
+    elif regions["provider"] == "mmdb" and not found(regions["mmdb"], base).is_file():
+        yield f"regions.mmdb: there is no file {regions['mmdb']}."
+    for label, path in regions["services"].items():
+        if not found(path, base).is_file():
+            yield f"regions.services.{label}: there is no file {path}."
+
+
+def excluded_years(config: Config) -> frozenset[int]:
+    """The years whose days are left out."""
+    return frozenset(config["exclude"]["years"])
+
+
+def selects(config: Config, dandiset: str) -> bool:
+    """Whether this run makes or refreshes the folder of a Dandiset below `mapped/`."""
+    if dandiset == "undetermined":
+        return True
+    chosen = config["restrict_to_dandisets"]
+    return dandiset in chosen if chosen else dandiset not in config["exclude"]["dandisets"]

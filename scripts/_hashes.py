@@ -1,0 +1,74 @@
+"""The salt, and the hashes under which regions are kept instead of addresses."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import os
+import secrets
+from pathlib import Path
+
+from _files import PRIVATE_FILE, keep_private
+from _log import UserError
+
+log = logging.getLogger(__name__)
+
+SALT_VARIABLE = "IP_HASH_SALT"
+
+
+def read_salt(cache: Path) -> bytes:
+    """The salt: of the environment, else of the cache, where one is made if there is none.
+
+    Raises:
+        UserError: The cache was made with another salt, so that nothing in it would be found.
+    """
+    keep_private(cache)
+    salt = os.environ.get(SALT_VARIABLE, "").strip() or _kept_salt(cache / "salt")
+    key = salt.encode()
+    kept = _made_once(cache / "salt.fingerprint", fingerprint(key))
+    if kept != fingerprint(key):
+        raise UserError(
+            f"The salt is not the one that {cache} was made with: all regions would have to be "
+            f"looked up again. Set {SALT_VARIABLE} to the salt of before, or, if a new salt is what "
+            f"you want, move {cache} away and delete the binned/*.hashes.parquet of the results."
+        )
+    return key
+
+
+def fingerprint(key: bytes) -> str:
+    """Tells one salt from another without giving it away."""
+    return hmac.digest(key, b"fingerprint", "sha256").hex()[:16]
+
+
+def _kept_salt(path: Path) -> str:
+    if not path.exists():
+        log.warning(
+            "%s is not set, so a random salt was made: %s. Keep it with the cache.",
+            SALT_VARIABLE,
+            path,
+        )
+    return _made_once(path, secrets.token_hex(32))
+
+
+def _made_once(path: Path, content: str) -> str:
+    """The content of a private file, which is `content` if it had to be made.
+
+    Several jobs may ask at once: a link is made by one of them only.
+    """
+    if not path.exists():
+        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(content + "\n")
+        try:
+            path.hardlink_to(beside)
+        except FileExistsError:
+            pass
+        finally:
+            beside.unlink()
+    return path.read_text(encoding="ascii").strip()
+
+
+def hash_address(key: bytes, address: str) -> bytes:
+    """HMAC-SHA-256 of an address as logged, 32 bytes."""
+    return hmac.digest(key, address.encode(), "sha256")

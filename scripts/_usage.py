@@ -1,0 +1,95 @@
+"""Counting requests: the figures that every summary is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+COUNTED = ("bytes_sent", "number_of_requests", "number_of_downloads")
+DOWNLOAD = 200
+"""The status of a download. A range request has 206; of a Zarr store this counts chunks."""
+
+
+def counts() -> list[pl.Expr]:
+    """Count requests: over `bytes_sent` and `status`, one row a request."""
+    return [
+        pl.col("bytes_sent").sum(),
+        pl.len().cast(pl.Int64).alias("number_of_requests"),
+        (pl.col("status") == DOWNLOAD).sum().cast(pl.Int64).alias("number_of_downloads"),
+    ]
+
+
+def add_up(usage: pl.LazyFrame, by: str | Sequence[str]) -> pl.LazyFrame:
+    """Add counts up by one or several columns."""
+    return usage.group_by(by).agg(pl.col(COUNTED).sum())
+
+
+def by_date(usage: pl.LazyFrame) -> pl.LazyFrame:
+    """Usage by day, in order: `date` and the counts."""
+    return add_up(usage, "date").sort("date")
+
+
+def by_label(usage: pl.LazyFrame, label: str) -> pl.LazyFrame:
+    """Usage by region or asset: the most bytes first, then by name."""
+    return add_up(usage, label).sort("bytes_sent", label, descending=[True, False])
+
+
+ASSET_TYPES = {
+    "Neurophysiology": ("nwb",),
+    "Microscopy": ("nii", "tif", "tiff", "ome", "bvecs", "bvals", "trk"),
+    "Video": ("mp4", "mov", "wmv", "avi", "mkv"),
+}
+OTHER_TYPE = "Miscellaneous"
+
+
+def asset_type(path: pl.Expr) -> pl.Expr:
+    """The type of an asset by the suffix of its path; null for no path is Miscellaneous too.
+
+    `.gz` says nothing of the type, nor does `.zarr` behind another suffix; a bare `.zarr` is
+    Microscopy.
+    """
+    name = path.str.to_lowercase().str.strip_suffix(".gz")
+    suffix = name.str.extract(r"\.([^./]*)$")
+    inner = name.str.strip_suffix(".zarr").str.extract(r"\.([^./]*)$")
+    is_zarr = suffix == "zarr"
+    deciding = pl.when(is_zarr).then(inner).otherwise(suffix)
+    decision = pl.when(False).then(None)
+    for name_of_type, suffixes in ASSET_TYPES.items():
+        decision = decision.when(deciding.is_in(suffixes)).then(pl.lit(name_of_type))
+    return (
+        decision.when(is_zarr)
+        .then(pl.lit("Microscopy"))
+        .otherwise(pl.lit(OTHER_TYPE))
+        .alias("asset_type")
+    )
+
+
+def by_type_per_week(usage: pl.LazyFrame) -> pl.DataFrame:
+    """Bytes per week and asset type.
+
+    Args:
+        usage: `date`, `asset_type`, `bytes_sent`.
+
+    Returns:
+        `week_start`, a Monday, in order, and a column for each type that occurs.
+    """
+    types = [*ASSET_TYPES, OTHER_TYPE]
+    weekly = (
+        usage.with_columns(week_start=pl.col("date").dt.truncate("1w"))
+        .group_by("week_start", "asset_type")
+        .agg(pl.col("bytes_sent").sum())
+        .collect()
+    )
+    occurring = weekly.get_column("asset_type").unique()
+    return (
+        weekly.lazy()
+        .group_by("week_start")
+        .agg(
+            pl.col("bytes_sent").filter(pl.col("asset_type") == name).sum().alias(name)
+            for name in types
+            if name in occurring
+        )
+        .sort("week_start")
+        .collect()
+    )

@@ -1,0 +1,154 @@
+"""Gather what every month has of every Dandiset."""
+
+import hashlib
+import logging
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import _threads  # noqa: F401
+import polars as pl
+
+from _files import write_json
+from _log import logging_to
+from _tables import ACTIVITY, HASHES, PLACEMENTS, REQUESTERS, write_if_changed
+
+log = logging.getLogger(__name__)
+
+
+def with_hashes(requesters: Iterable[Path], hashes: Iterable[Path]) -> pl.LazyFrame:
+    """Who used which Dandiset in any month: `dandiset`, `hash`."""
+    months = [
+        pl.scan_parquet(who)
+        .join(pl.scan_parquet(keys).with_row_index("ip"), on="ip")
+        .select("dandiset", "hash")
+        for who, keys in zip(requesters, hashes, strict=True)
+    ]
+    empty = pl.LazyFrame(schema={"dandiset": REQUESTERS["dandiset"], "hash": HASHES["hash"]})
+    return pl.concat([empty, *months])
+
+
+def count_requesters(uses: pl.LazyFrame) -> tuple[pl.DataFrame, int]:
+    """Distinct requesters of each Dandiset over all months, and of the whole archive."""
+    unique = uses.unique().collect()
+    per_dandiset = unique.group_by("dandiset").agg(
+        pl.len().cast(pl.Int64).alias("number_of_requesters")
+    )
+    return per_dandiset, unique.get_column("hash").n_unique()
+
+
+def activity_of(
+    months: list[str], objects: list[Path], requesters: pl.DataFrame
+) -> pl.DataFrame:
+    """Every Dandiset's objects by month, with the digest of their requests: `ACTIVITY`, sorted."""
+    tables = [
+        pl.scan_parquet(path).with_columns(month=pl.lit(month))
+        for month, path in zip(months, objects, strict=True)
+    ]
+    if not tables:
+        return pl.DataFrame(schema={"dandiset": pl.String, **ACTIVITY})
+    return (
+        pl.concat(tables)
+        .join(requesters.lazy(), on="dandiset", how="left")
+        .with_columns(pl.col("number_of_requesters").fill_null(0))
+        .sort("dandiset", "object_key", "month")
+        .collect()
+    )
+
+
+def placements_of(
+    activity: pl.DataFrame, assets: pl.LazyFrame, objects: pl.LazyFrame
+) -> pl.DataFrame:
+    """The assets of each Dandiset whose objects have activity: `dandiset`, `PLACEMENTS`, sorted."""
+    active = activity.lazy().select("dandiset", "object_key").unique()
+    return (
+        assets.join(active, on=["dandiset", "object_key"], how="semi")
+        .join(objects.select("dandiset", "object_key", "asset_path"), on=["dandiset", "object_key"])
+        .sort("dandiset", "object_key", "version", "path")
+        .collect()
+    )
+
+
+def content_digest(*paths: Path) -> str:
+    """SHA-256 over the content of files."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def delete_all_but(dandisets: set[str], activity: Path, mapped: Path) -> None:
+    """Delete what is left of Dandisets that have no activity any more."""
+    for path in activity.glob("*.parquet"):
+        if path.name.split(".")[0] not in dandisets:
+            path.unlink()
+    for path in mapped.glob("*/"):
+        if path.name not in dandisets:
+            shutil.rmtree(path)
+            log.info("%s has no activity any more: deleted", path)
+
+
+def main(
+    *,
+    months: list[str],
+    objects: list[Path],
+    requesters: list[Path],
+    hashes: list[Path],
+    dandiset_assets: Path,
+    dandiset_objects: Path,
+    gathered: Path,
+    mapped: Path,
+) -> None:
+    """Write the activity of each Dandiset, where it changed.
+
+    Args:
+        months: `2022-05` each.
+        objects: Their objects with digests: `DIGESTS`.
+        requesters: Their requesters: `REQUESTERS`.
+        hashes: Their hashes: `HASHES`.
+        dandiset_assets: `ASSETS`.
+        dandiset_objects: `OBJECTS`.
+        gathered: Where the list of Dandisets goes. Beside it stand `{dandiset}.parquet`,
+            `ACTIVITY`, and `{dandiset}.assets.parquet`, `PLACEMENTS`.
+        mapped: The folder of mapped Dandisets. What has no activity any more is deleted there.
+    """
+    folder = gathered.parent
+    users, of_archive = count_requesters(with_hashes(requesters, hashes))
+    activity = activity_of(months, objects, users)
+    placements = placements_of(
+        activity, pl.scan_parquet(dandiset_assets), pl.scan_parquet(dandiset_objects)
+    ).partition_by("dandiset", as_dict=True)
+    nothing = pl.DataFrame(schema=PLACEMENTS)
+
+    dandisets: dict[str, dict[str, str | int]] = {}
+    for (dandiset,), rows in activity.partition_by("dandiset", as_dict=True).items():
+        table = folder / f"{dandiset}.parquet"
+        assets = folder / f"{dandiset}.assets.parquet"
+        changed = [
+            write_if_changed(rows, table, ACTIVITY),
+            write_if_changed(placements.get((dandiset,), nothing), assets, PLACEMENTS),
+        ]
+        dandisets[dandiset] = {
+            "number_of_requesters": rows["number_of_requesters"][0],
+            "content": content_digest(table, assets),
+        }
+        if any(changed):
+            log.info("%s: changed", dandiset)
+    delete_all_but(set(dandisets), folder, mapped)
+    write_json(
+        gathered, {"archive": {"number_of_requesters": of_archive}, "dandisets": dandisets}
+    )
+
+
+if "snakemake" in globals():
+    with logging_to(snakemake.log[0]):
+        main(
+            months=snakemake.params.months,
+            objects=[Path(path) for path in snakemake.input.objects],
+            requesters=[Path(path) for path in snakemake.input.requesters],
+            hashes=[Path(path) for path in snakemake.input.hashes],
+            dandiset_assets=Path(snakemake.input.dandiset_assets),
+            dandiset_objects=Path(snakemake.input.dandiset_objects),
+            gathered=Path(snakemake.output.gathered),
+            mapped=Path(snakemake.params.mapped),
+        )

@@ -1,0 +1,119 @@
+"""Add everything up: the figures of the archive, and the totals of every Dandiset."""
+
+import json
+import logging
+from pathlib import Path
+
+import _threads  # noqa: F401
+import polars as pl
+
+from _files import write_json
+from _log import UserError, logging_to
+from _summaries import read_summary, totals, write_summary
+from _tables import BY_DAY, BY_REGION, PLACEMENTS
+from _usage import add_up, asset_type, by_date, by_label, by_type_per_week
+
+log = logging.getLogger(__name__)
+
+
+def scan(paths: list[Path], schema: pl.Schema) -> pl.LazyFrame:
+    """Several tables of one contract as one."""
+    return pl.scan_parquet(paths, schema=schema) if paths else pl.LazyFrame(schema=schema)
+
+
+def check(requests: int, accounting: Path) -> None:
+    """Compare the requests of the archive with the lines that were kept.
+
+    Raises:
+        UserError: They differ.
+    """
+    kept = read_summary(accounting)["kept"].sum()
+    if requests != kept:
+        raise UserError(
+            f"{kept} lines were kept, but the archive has {requests} requests. Nothing is published. "
+            "Delete the folder binned/ of the results and run again; if it stays, report it."
+        )
+
+
+def main(
+    *,
+    by_day: list[Path],
+    by_region: list[Path],
+    gathered: Path,
+    accounting: Path,
+    archive_by_day: Path,
+    archive_by_region: Path,
+    archive_by_type: Path,
+    dandisets: Path,
+    archive: Path,
+) -> None:
+    """Write the archive's summaries and all totals.
+
+    Args:
+        by_day: Every month's usage by Dandiset, object and day: `BY_DAY`.
+        by_region: The same by region: `BY_REGION`.
+        gathered: What `gather` found; the tables beside it name the assets.
+        accounting: The accounts of all days.
+        archive_by_day: Where the archive's summary by day goes.
+        archive_by_region: Where its summary by region goes.
+        archive_by_type: Where its bytes by asset type and week go.
+        dandisets: Where the totals per Dandiset go, and those of `undetermined`.
+        archive: Where the totals of the archive go.
+
+    Raises:
+        UserError: The requests do not add up to the lines that were kept.
+    """
+    found = json.loads(gathered.read_text())
+    daily = scan(by_day, BY_DAY).filter("owner")
+    regional = (
+        add_up(scan(by_region, BY_REGION).filter("owner"), ["dandiset", "region"]).collect().lazy()
+    )
+    names = scan_assets(gathered.parent, list(found["dandisets"]))
+
+    of_archive = totals(regional, found["archive"]["number_of_requesters"])
+    check(of_archive["total_number_of_requests"], accounting)
+
+    write_summary(by_date(daily), archive_by_day)
+    write_summary(by_label(regional, "region"), archive_by_region)
+    typed = daily.join(names, on=["dandiset", "object_key"], how="left").with_columns(
+        asset_type(pl.col("asset_path").fill_null(""))
+    )
+    write_summary(by_type_per_week(typed), archive_by_type)
+    write_json(
+        dandisets,
+        {
+            dandiset: totals(rows.lazy(), found["dandisets"][dandiset]["number_of_requesters"])
+            for (dandiset,), rows in regional.collect().partition_by("dandiset", as_dict=True).items()
+        },
+    )
+    write_json(archive, of_archive)
+    log.info("%s", of_archive)
+
+
+def scan_assets(folder: Path, dandisets: list[str]) -> pl.LazyFrame:
+    """The newest path of every object with activity: `dandiset`, `object_key`, `asset_path`."""
+    tables = [
+        pl.scan_parquet(folder / f"{dandiset}.assets.parquet", schema=PLACEMENTS).select(
+            "object_key", "asset_path", dandiset=pl.lit(dandiset)
+        )
+        for dandiset in dandisets
+    ]
+    empty = pl.LazyFrame(
+        schema={"object_key": pl.String, "asset_path": pl.String, "dandiset": pl.String}
+    )
+    return pl.concat([empty, *tables]).unique()
+
+
+if "snakemake" in globals():
+    with logging_to(snakemake.log[0]):
+        main(
+            by_day=[Path(path) for path in snakemake.input.by_day],
+            by_region=[Path(path) for path in snakemake.input.by_region],
+            gathered=Path(snakemake.input.gathered),
+            accounting=Path(snakemake.input.accounting),
+            archive_by_day=Path(snakemake.output.by_day),
+            archive_by_region=Path(snakemake.output.by_region),
+            archive_by_type=Path(snakemake.output.by_type),
+            dandisets=Path(snakemake.output.dandisets),
+            archive=Path(snakemake.output.archive),
+        )
