@@ -58,8 +58,6 @@ def of_months(pattern: str) -> list[str]:
     return [pattern.format(year=year, month=month) for year, month in MONTHS]
 
 
-
-
 def make_private_folders() -> None:
     """Make the folders that hold addresses, or stand beside them, for their owner's eyes only."""
     for folder in ("reduced", "binned", "lookup"):
@@ -76,7 +74,9 @@ def raw_day(wildcards) -> list[str]:
     if path is None:
         # Not there (any more). A reduced day keeps counting without it.
         return [f"{RAW_LOGS}/{wildcards.year}/{wildcards.month}/{wildcards.day}.log"]
-    return [str(path)] if path.is_file() else list(dict.fromkeys(map(str, (path, newest_file(path)))))
+    return (
+        [str(path)] if path.is_file() else list(dict.fromkeys(map(str, (path, newest_file(path)))))
+    )
 
 
 def raw_bytes(wildcards) -> int:

@@ -20,5 +20,7 @@ rule coordinates:
         f"{RESULTS}/logs/coordinates.log",
     benchmark:
         f"{RESULTS}/benchmarks/coordinates.tsv"
+    conda:
+        CONDA
     script:
         "../scripts/coordinates.py"

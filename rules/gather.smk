@@ -22,10 +22,10 @@ checkpoint gather:
         f"{RESULTS}/logs/gather.log",
     benchmark:
         f"{RESULTS}/benchmarks/gather.tsv"
+    conda:
+        CONDA
     params:
         months=of_months("{year}-{month}"),
         mapped=f"{RESULTS}/mapped",
-    conda:
-        CONDA
     script:
         "../scripts/gather.py"

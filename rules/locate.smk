@@ -15,10 +15,10 @@ rule hash_addresses:
         f"{RESULTS}/logs/hash_addresses/{{year}}-{{month}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/hash_addresses/{{year}}-{{month}}.tsv"
-    params:
-        cache=CACHE,
     conda:
         CONDA
+    params:
+        cache=CACHE,
     script:
         "../scripts/hash_addresses.py"
 
@@ -35,11 +35,11 @@ rule locate:
         f"{RESULTS}/logs/locate.log",
     benchmark:
         f"{RESULTS}/benchmarks/locate.tsv"
+    conda:
+        CONDA
     params:
         cache=CACHE,
         labels=list(config["regions"]["services"]),
         provider=config["regions"]["provider"],
-    conda:
-        CONDA
     script:
         "../scripts/locate.py"

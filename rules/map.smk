@@ -16,11 +16,11 @@ rule map:
         f"{RESULTS}/logs/map/{{dandiset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/map/{{dandiset}}.tsv"
+    conda:
+        CONDA
     params:
         assigned=f"{RESULTS}/assigned",
         asset_logs=config["mapping"]["asset_logs"],
-    conda:
-        CONDA
     script:
         "../scripts/map.py"
 

@@ -20,10 +20,10 @@ rule publish:
         f"{RESULTS}/logs/publish.log",
     benchmark:
         f"{RESULTS}/benchmarks/publish.tsv"
+    conda:
+        CONDA
     params:
         minimum=config["privacy"]["minimum"],
         round_to=config["privacy"]["round_to"],
-    conda:
-        CONDA
     script:
         "../scripts/publish.py"

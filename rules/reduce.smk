@@ -15,12 +15,12 @@ rule reduce:
         f"{RESULTS}/logs/reduce/{{year}}-{{month}}-{{day}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/reduce/{{year}}-{{month}}-{{day}}.tsv"
+    conda:
+        CONDA
     params:
         bytes_of_raw=raw_bytes,
         operation=config["operation"],
         exclude_ips=config["exclude"]["ips"],
-    conda:
-        CONDA
     script:
         "../scripts/reduce.py"
 

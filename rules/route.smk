@@ -21,9 +21,9 @@ checkpoint route:
         f"{RESULTS}/logs/route.log",
     benchmark:
         f"{RESULTS}/benchmarks/route.tsv"
-    params:
-        months=of_months("{year}-{month}"),
     conda:
         CONDA
+    params:
+        months=of_months("{year}-{month}"),
     script:
         "../scripts/route.py"

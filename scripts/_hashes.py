@@ -29,8 +29,8 @@ def read_salt(cache: Path) -> bytes:
     if kept != fingerprint(key):
         raise UserError(
             f"The salt is not the one that {cache} was made with: all regions would have to be "
-            f"looked up again. Set {SALT_VARIABLE} to the salt of before, or, if a new salt is what "
-            f"you want, move {cache} away and delete the binned/*.hashes.parquet of the results."
+            f"looked up again. Set {SALT_VARIABLE} to the salt of before. If you want a new one, "
+            f"move {cache} away and delete the binned/*.hashes.parquet of the results."
         )
     return key
 

@@ -60,9 +60,7 @@ _FIELD_START = r' (["-])'
 _MARKED_START = " \n$1"
 _MARKED_NUMBER = r"(?:[0-9]+|\n-)"
 _URI_END = (
-    r'(?: HTTP/[0-9]+(?:\.[0-9]+)?)?["-] (?:[0-9]{3}|\n-) [^ ]+ '
-    + f"{_MARKED_NUMBER} " * 4
-    + r"\n"
+    r'(?: HTTP/[0-9]+(?:\.[0-9]+)?)?["-] (?:[0-9]{3}|\n-) [^ ]+ ' + f"{_MARKED_NUMBER} " * 4 + r"\n"
 )
 _URI_END_FIELDS = (
     rf'^(?: HTTP/[0-9.]+)?["-] (?<status>[0-9]{{3}}|\n-) [^ ]+ (?<bytes_sent>{_MARKED_NUMBER}) '
@@ -147,7 +145,7 @@ def object_of(key: pl.Expr) -> pl.Expr:
 
 
 def split_at_quotes(content: bytes) -> pl.LazyFrame:
-    """The lines of a block, cut at their quotes: the columns of `_PARTS`, empty where there are none.
+    """The lines of a block, cut at their quotes: `_PARTS`, empty where there are no more.
 
     Polars' CSV reader is the fastest thing here that finds both lines and quotes.
 
@@ -202,8 +200,7 @@ def read_clean(content: bytes, rules: Rules, prefix: str) -> pl.DataFrame:
             operation=fields[3],
             key=fields[4],
             beyond=fields[5],
-            headed=part("head").str.starts_with(prefix)
-            & part("time").str.contains(_CLEAN_TIME),
+            headed=part("head").str.starts_with(prefix) & part("time").str.contains(_CLEAN_TIME),
             timestamp=part("time").str.to_datetime(
                 "%d/%b/%Y:%H:%M:%S +0000] ", time_unit="ms", strict=False
             ),

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import maxminddb
-
 from _addresses import Address
 from _log import UserError
 
@@ -32,7 +31,7 @@ class Database:
         self._holds_ipv6 = self._reader.metadata().ip_version == 6
 
     def region(self, address: Address) -> str | None:
-        """`US/California`, `US` if the database knows the country alone, None if it knows nothing."""
+        """`US/California`, `US` if only the country is known, None if nothing is."""
         if address.version == 6 and not self._holds_ipv6:
             return None
         record = self._reader.get(address)
@@ -62,6 +61,6 @@ def region_of(record: Mapping[str, Any]) -> str | None:
 class Nobody:
     """The provider of those who have none: every address stays undetermined."""
 
-    def region(self, address: Address) -> str | None:  # noqa: ARG002
+    def region(self, address: Address) -> str | None:
         """Undetermined, whatever the address."""
         return UNDETERMINED

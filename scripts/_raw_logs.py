@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import zstandard
-
 from _log import UserError
 
 BLOCK_BYTES = 8 << 20
@@ -146,7 +145,9 @@ def _told_of(file: Path) -> Iterator[None]:
             f"{file} cannot be decompressed to its end ({error}). Fetch it again."
         ) from None
     except OSError as error:
-        raise UserError(f"{file} cannot be read: {error.strerror}. Mend that and run again.") from None
+        raise UserError(
+            f"{file} cannot be read: {error.strerror}. Mend that and run again."
+        ) from None
 
 
 @contextmanager

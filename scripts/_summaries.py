@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import polars as pl
-
 from _files import replacing
 from _places import country_of, is_place
 
 
 def write_summary(table: pl.LazyFrame | pl.DataFrame, path: Path) -> None:
-    """Write a table as TSV: a header, tabs, `\\n`, no quotes."""
+    """Write a table as TSV: a header, tabs, a newline at the end of each line, no quotes."""
     with replacing(path) as beside:
         table.lazy().collect().write_csv(beside, separator="\t", quote_style="never")
 

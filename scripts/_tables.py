@@ -10,9 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import polars as pl
-from polars.io.plugins import register_io_source
-
 from _files import replacing
+from polars.io.plugins import register_io_source
 
 TIMESTAMP = pl.Datetime("ms", "UTC")
 
@@ -80,11 +79,19 @@ BY_DAY = pl.Schema({**PER_OBJECT, "date": pl.Date, **COUNTS})
 BY_REGION = pl.Schema({**PER_OBJECT, "region": pl.String, **COUNTS})
 DIGESTS = pl.Schema({**PER_OBJECT, "number_of_requests": pl.Int64, "digest": pl.UInt64})
 REQUESTERS = pl.Schema({"dandiset": pl.String, "ip": pl.UInt32})
-ACTIVITY = pl.Schema({"object_key": pl.String, "owner": pl.Boolean, "month": pl.String,
-                      "number_of_requests": pl.Int64, "digest": pl.UInt64,
-                      "number_of_requesters": pl.Int64})
-PLACEMENTS = pl.Schema({"object_key": pl.String, "asset_path": pl.String,
-                        "version": pl.String, "path": pl.String})
+ACTIVITY = pl.Schema(
+    {
+        "object_key": pl.String,
+        "owner": pl.Boolean,
+        "month": pl.String,
+        "number_of_requests": pl.Int64,
+        "digest": pl.UInt64,
+        "number_of_requesters": pl.Int64,
+    }
+)
+PLACEMENTS = pl.Schema(
+    {"object_key": pl.String, "asset_path": pl.String, "version": pl.String, "path": pl.String}
+)
 
 
 class ContractError(Exception):
@@ -155,7 +162,7 @@ def from_frames(frames: Iterable[pl.DataFrame], schema: pl.Schema) -> pl.LazyFra
         columns: list[str] | None,
         predicate: pl.Expr | None,
         n_rows: int | None,
-        batch_size: int | None,  # noqa: ARG001
+        batch_size: int | None,
     ) -> Iterator[pl.DataFrame]:
         for frame in frames:
             part = frame if predicate is None else frame.filter(predicate)

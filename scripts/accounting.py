@@ -6,7 +6,6 @@ from pathlib import Path
 
 import _threads  # noqa: F401
 import polars as pl
-
 from _log import UserError, logging_to
 from _log_lines import CLASSES
 from _raw_logs import Day

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import _threads  # noqa: F401
 import polars as pl
-
 from _log import logging_to
 from _tables import (
     ASSIGNED,
@@ -62,7 +61,10 @@ def mixed(labels: Sequence[str]) -> pl.Expr:
         labels: Region labels by number. Their texts enter, for the numbers differ by month.
     """
     label_hashes = pl.Series(
-        [int.from_bytes(hashlib.blake2b(x.encode(), digest_size=8).digest(), "big") for x in labels],
+        [
+            int.from_bytes(hashlib.blake2b(x.encode(), digest_size=8).digest(), "big")
+            for x in labels
+        ],
         dtype=pl.UInt64,
     )
 

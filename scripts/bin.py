@@ -5,14 +5,13 @@ from pathlib import Path
 
 import _threads  # noqa: F401
 import polars as pl
-
 from _log import logging_to
 from _tables import BINNED, IPS, REDUCED, write_table
 
 log = logging.getLogger(__name__)
 
 LONGEST_ROW = 1_000_000
-"""Requests that a row may hold. A busier object takes several rows, so that none outgrows memory."""
+"""Requests that a row may hold: a busier object takes several, so that none outgrows memory."""
 
 
 def number_addresses(requests: pl.LazyFrame) -> pl.LazyFrame:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import _threads  # noqa: F401
 import polars as pl
-
 from _files import write_json
 from _log import logging_to
 from _tables import ACTIVITY, HASHES, PLACEMENTS, REQUESTERS, write_if_changed
@@ -37,9 +36,7 @@ def count_requesters(uses: pl.LazyFrame) -> tuple[pl.DataFrame, int]:
     return per_dandiset, unique.get_column("hash").n_unique()
 
 
-def activity_of(
-    months: list[str], objects: list[Path], requesters: pl.DataFrame
-) -> pl.DataFrame:
+def activity_of(months: list[str], objects: list[Path], requesters: pl.DataFrame) -> pl.DataFrame:
     """Every Dandiset's objects by month, with the digest of their requests: `ACTIVITY`, sorted."""
     tables = [
         pl.scan_parquet(path).with_columns(month=pl.lit(month))
@@ -135,9 +132,7 @@ def main(
         if any(changed):
             log.info("%s: changed", dandiset)
     delete_all_but(set(dandisets), folder, mapped)
-    write_json(
-        gathered, {"archive": {"number_of_requesters": of_archive}, "dandisets": dandisets}
-    )
+    write_json(gathered, {"archive": {"number_of_requesters": of_archive}, "dandisets": dandisets})
 
 
 if "snakemake" in globals():

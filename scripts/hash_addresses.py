@@ -5,7 +5,6 @@ from pathlib import Path
 
 import _threads  # noqa: F401
 import polars as pl
-
 from _hashes import hash_address, read_salt
 from _log import logging_to
 from _tables import HASHES, write_table

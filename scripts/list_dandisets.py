@@ -5,7 +5,6 @@ from pathlib import Path
 
 import _threads  # noqa: F401
 import polars as pl
-
 from _log import UserError, logging_to
 from _tables import ASSETS, OBJECTS, write_table
 
@@ -34,7 +33,9 @@ def read_snapshot(path: Path) -> pl.LazyFrame:
     return (
         table.select(SNAPSHOT)
         .with_columns(
-            pl.col("dandiset", "version", "path", "content_id", "kind").cast(pl.String).fill_null(""),
+            pl.col("dandiset", "version", "path", "content_id", "kind")
+            .cast(pl.String)
+            .fill_null(""),
             created=instant(columns["created"]),
         )
         .with_row_index("row", offset=2)
@@ -46,9 +47,9 @@ def instant(dtype: pl.DataType) -> pl.Expr:
     if dtype.is_temporal():
         return pl.col("created").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
     text = pl.col("created").str.replace(r"Z$|[+-]00:?00$", "")
-    return text.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False).dt.replace_time_zone(
-        "UTC"
-    )
+    return text.str.to_datetime(
+        "%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False
+    ).dt.replace_time_zone("UTC")
 
 
 def refuse_bad_rows(snapshot: pl.DataFrame, path: Path) -> None:
@@ -91,9 +92,7 @@ def object_key() -> pl.Expr:
         pl.when(pl.col("kind") == "zarr")
         .then(pl.format("zarr/{}", content))
         .otherwise(
-            pl.format(
-                "blobs/{}/{}/{}", content.str.slice(0, 3), content.str.slice(3, 3), content
-            )
+            pl.format("blobs/{}/{}/{}", content.str.slice(0, 3), content.str.slice(3, 3), content)
         )
         .alias("object_key")
     )
@@ -101,12 +100,8 @@ def object_key() -> pl.Expr:
 
 def age_of_version() -> pl.Expr:
     """Sort key: the draft last, published versions by their numbers, before them those of none."""
-    numbers = pl.col("version").str.extract_all("[0-9]+").list.eval(
-        pl.element().str.zfill(12)
-    )
-    return (
-        pl.when(pl.col("version") == "draft").then(pl.lit("~")).otherwise(numbers.list.join("."))
-    )
+    numbers = pl.col("version").str.extract_all("[0-9]+").list.eval(pl.element().str.zfill(12))
+    return pl.when(pl.col("version") == "draft").then(pl.lit("~")).otherwise(numbers.list.join("."))
 
 
 def objects_of(assets: pl.DataFrame) -> pl.DataFrame:
@@ -128,9 +123,11 @@ def objects_of(assets: pl.DataFrame) -> pl.DataFrame:
         .group_by("object_key", "dandiset", maintain_order=True)
         .agg(asset_path=pl.col("path").first(), created=pl.col("created").min())
     )
-    return newest.sort("object_key", "created", "dandiset").with_columns(
-        owner=pl.col("dandiset") == pl.col("dandiset").first().over("object_key")
-    ).sort("object_key", "dandiset")
+    return (
+        newest.sort("object_key", "created", "dandiset")
+        .with_columns(owner=pl.col("dandiset") == pl.col("dandiset").first().over("object_key"))
+        .sort("object_key", "dandiset")
+    )
 
 
 def main(*, snapshot: Path, assets: Path, objects: Path) -> None:

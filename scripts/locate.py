@@ -6,7 +6,6 @@ from pathlib import Path
 
 import _threads  # noqa: F401
 import polars as pl
-
 from _addresses import Networks, parse_address
 from _files import keep_private
 from _hashes import read_salt
@@ -34,9 +33,7 @@ def unasked(ips: list[Path], hashes: list[Path], known: pl.LazyFrame) -> pl.Data
 
     def months() -> Iterator[pl.LazyFrame]:
         for addresses, keys in zip(ips, hashes, strict=True):
-            month = pl.concat(
-                [pl.scan_parquet(keys), pl.scan_parquet(addresses)], how="horizontal"
-            )
+            month = pl.concat([pl.scan_parquet(keys), pl.scan_parquet(addresses)], how="horizontal")
             yield month.join(known, on="hash", how="anti")
 
     found = list(months())

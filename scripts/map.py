@@ -8,7 +8,6 @@ from pathlib import Path
 
 import _threads  # noqa: F401
 import polars as pl
-
 from _files import swap, write_json
 from _log import logging_to
 from _summaries import totals, write_summary
@@ -191,7 +190,9 @@ def main(
         totals(regional.filter("owner"), objects["number_of_requesters"][0]),
     )
     swap(fresh, folder)
-    log.info("%s: %d objects in %d versions", dandiset, len(objects), versions["version"].n_unique())
+    log.info(
+        "%s: %d objects in %d versions", dandiset, len(objects), versions["version"].n_unique()
+    )
 
 
 if "snakemake" in globals():

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import _threads  # noqa: F401
 import polars as pl
-
 from _files import swap, write_json
 from _log import logging_to
 from _summaries import read_summary, write_summary
@@ -79,9 +78,7 @@ class Publication:
         )
 
 
-def main(
-    *, mapped: Path, coordinates: Path, published: Path, minimum: int, round_to: int
-) -> None:
+def main(*, mapped: Path, coordinates: Path, published: Path, minimum: int, round_to: int) -> None:
     """Write a fresh folder of published files and swap it in.
 
     Every Dandiset is published that has a summary below `mapped`, by this run or an earlier one.
@@ -110,9 +107,7 @@ def main(
         totals[folder.name] = publication.totals(exact)
     if totals:
         for kind in ("day", "region", "asset_type_per_week"):
-            publication.summary(
-                mapped / f"archive_summary_by_{kind}.tsv", f"archive/by_{kind}.tsv"
-            )
+            publication.summary(mapped / f"archive_summary_by_{kind}.tsv", f"archive/by_{kind}.tsv")
     archive = json.loads((mapped / "archive_totals.json").read_text())
     write_json(fresh / "archive_totals.json", publication.totals(archive))
     write_json(fresh / "totals.json", totals)

@@ -8,7 +8,6 @@ from typing import BinaryIO
 
 import _threads  # noqa: F401
 import polars as pl
-
 from _addresses import Networks, unlabelled
 from _files import PRIVATE_FILE, replacing, write_json
 from _log import logging_to
@@ -58,7 +57,9 @@ class Reduction:
             self._malformed.write(f"{block.file.name}:{number}:".encode() + lines[row] + b"\n")
 
 
-def main(*, raw: Path, requests: Path, counts: Path, operation: str, exclude_ips: list[str]) -> None:
+def main(
+    *, raw: Path, requests: Path, counts: Path, operation: str, exclude_ips: list[str]
+) -> None:
     """Reduce a raw day.
 
     Args:
@@ -73,16 +74,15 @@ def main(*, raw: Path, requests: Path, counts: Path, operation: str, exclude_ips
         UserError: A file cannot be read to its end.
     """
     malformed = counts.with_suffix(".malformed")
-    with replacing(malformed) as aside:
-        with aside.open("wb") as lines:
-            aside.chmod(PRIVATE_FILE)
-            reduction = Reduction(Rules(operation), Networks(unlabelled(exclude_ips)), lines)
-            write_table(
-                from_frames(reduction.kept(raw), REDUCED),
-                requests,
-                REDUCED,
-                row_group_size=ROW_GROUP_SIZE,
-            )
+    with replacing(malformed) as aside, aside.open("wb") as lines:
+        aside.chmod(PRIVATE_FILE)
+        reduction = Reduction(Rules(operation), Networks(unlabelled(exclude_ips)), lines)
+        write_table(
+            from_frames(reduction.kept(raw), REDUCED),
+            requests,
+            REDUCED,
+            row_group_size=ROW_GROUP_SIZE,
+        )
     if not reduction.counts["malformed"]:
         malformed.unlink()
     write_json(counts, {"lines": sum(reduction.counts.values()), **reduction.counts})

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import _threads  # noqa: F401
 import polars as pl
-
 from _files import write_json
 from _log import logging_to
 from _providers import UNDETERMINED
@@ -31,7 +30,13 @@ def regions_of(hashes: pl.LazyFrame, regions: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def main(
-    *, months: list[str], binned: list[Path], hashes: list[Path], regions: Path, objects: Path, routed: Path
+    *,
+    months: list[str],
+    binned: list[Path],
+    hashes: list[Path],
+    regions: Path,
+    objects: Path,
+    routed: Path,
 ) -> None:
     """Write the look-up tables of all months, where they changed.
 
@@ -51,7 +56,11 @@ def main(
     for month, bins, keys in zip(months, binned, hashes, strict=True):
         tables = (
             (f"{month}.parquet", routes_of(pl.scan_parquet(bins), listed), ROUTES),
-            (f"{month}.regions.parquet", regions_of(pl.scan_parquet(keys), regions_by_hash), REGIONS),
+            (
+                f"{month}.regions.parquet",
+                regions_of(pl.scan_parquet(keys), regions_by_hash),
+                REGIONS,
+            ),
         )
         for name, table, schema in tables:
             if write_if_changed(table, folder / name, schema):

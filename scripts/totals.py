@@ -6,7 +6,6 @@ from pathlib import Path
 
 import _threads  # noqa: F401
 import polars as pl
-
 from _files import write_json
 from _log import UserError, logging_to
 from _summaries import read_summary, totals, write_summary
@@ -30,8 +29,8 @@ def check(requests: int, accounting: Path) -> None:
     kept = read_summary(accounting)["kept"].sum()
     if requests != kept:
         raise UserError(
-            f"{kept} lines were kept, but the archive has {requests} requests. Nothing is published. "
-            "Delete the folder binned/ of the results and run again; if it stays, report it."
+            f"{kept} lines were kept, but the archive has {requests} requests. Nothing is "
+            "published. Delete the folder binned/ of the results and run again, and report this."
         )
 
 
@@ -83,7 +82,9 @@ def main(
         dandisets,
         {
             dandiset: totals(rows.lazy(), found["dandisets"][dandiset]["number_of_requesters"])
-            for (dandiset,), rows in regional.collect().partition_by("dandiset", as_dict=True).items()
+            for (dandiset,), rows in regional.collect()
+            .partition_by("dandiset", as_dict=True)
+            .items()
         },
     )
     write_json(archive, of_archive)
