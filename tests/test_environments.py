@@ -62,10 +62,12 @@ def pinned_versions(path: Path, python: str) -> dict[str, Version]:
 
 
 def read_conda_pins() -> dict[str, Version]:
-    """The versions that envs/workflow.yaml gives the scripts, Python itself apart."""
+    """The versions that envs/workflow.yaml gives the scripts, Python itself and pip apart."""
     dependencies = yaml.safe_load((ENVS / "workflow.yaml").read_text())["dependencies"]
-    pins = [text for entry in dependencies if isinstance(entry, dict) for text in entry["pip"]]
-    return {name: Version(version) for name, version in (pin.split("==") for pin in pins)}
+    from_conda = [entry for entry in dependencies if isinstance(entry, str)]
+    from_pip = [text for entry in dependencies if isinstance(entry, dict) for text in entry["pip"]]
+    pins = [re.split("==?", text) for text in [*from_conda, *from_pip] if "=" in text]
+    return {name: Version(version) for name, version in pins if name != "python"}
 
 
 @pytest.mark.parametrize("lock", LOCKS)
