@@ -95,6 +95,16 @@ def found_input(name: str) -> str:
     return str(found(name, Path(workflow.basedir)))
 
 
+def snapshot_input(wildcards) -> str:
+    """The snapshot. Only a run that lists Dandisets needs one: to reduce and bin, none is."""
+    if "snapshot" not in config["dandi"]:
+        raise WorkflowError(
+            "dandi.snapshot is missing: without a snapshot no request can be given to a Dandiset. "
+            "Name one, or ask for reduce_all or bin_all alone."
+        )
+    return found_input(config["dandi"]["snapshot"])
+
+
 def mmdb_input() -> list[str]:
     """The provider's database, if that is what the provider is."""
     regions = config["regions"]

@@ -96,7 +96,7 @@ def main(*, mapped: Path, coordinates: Path, published: Path, minimum: int, roun
     fresh.mkdir(parents=True)
     publication = Publication(fresh, minimum, round_to)
     totals = {}
-    for folder in sorted(path.parent for path in mapped.glob("*/dandiset_summary_by_day.tsv")):
+    for folder in sorted(path.parent for path in mapped.glob("[!.]*/dandiset_summary_by_day.tsv")):
         kinds = ["day", "region", "asset_type_per_week"]
         kinds += [] if folder.name == UNDETERMINED else ["asset"]
         for kind in kinds:
