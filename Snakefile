@@ -59,4 +59,4 @@ include: "rules/publish.smk"
 
 
 onstart:
-    make_private_folders()
+    take_folders()

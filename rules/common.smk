@@ -7,7 +7,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from _config import check, excluded_years, found, selects
-from _files import keep_private
+from _files import hold, keep_private
 from _log import UserError
 from _raw_logs import Day, find_days, newest_file, size_of
 from snakemake.exceptions import WorkflowError
@@ -58,8 +58,18 @@ def of_months(pattern: str) -> list[str]:
     return [pattern.format(year=year, month=month) for year, month in MONTHS]
 
 
-def make_private_folders() -> None:
-    """Make the folders that hold addresses, or stand beside them, for their owner's eyes only."""
+HELD = []
+
+
+def take_folders() -> None:
+    """Hold the results for this run alone, and close the private folders to others.
+
+    Snakemake's own lock outlives a killed run; profiles/default turns it off.
+    """
+    try:
+        HELD.append(hold(Path(RESULTS)))
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
     for folder in ("reduced", "binned", "lookup"):
         keep_private(Path(RESULTS) / folder)
     keep_private(Path(CACHE))

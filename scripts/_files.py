@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from _log import UserError
 
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
@@ -36,6 +39,24 @@ def keep_private(folder: Path) -> Path:
     if folder.stat().st_mode & 0o777 != PRIVATE_FOLDER:
         folder.chmod(PRIVATE_FOLDER)
     return folder
+
+
+def hold(folder: Path) -> IO[str]:
+    """Hold a folder for this process alone, for as long as what is returned stays open.
+
+    The kernel lets go of it when the process ends, however it ends: there is no stale lock.
+
+    Raises:
+        UserError: Another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / ".lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise UserError(f"Another run is at work on {folder}. Wait until it has ended.") from None
+    return lock
 
 
 def write_json(path: Path, value: Any) -> None:
