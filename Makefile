@@ -9,7 +9,7 @@ RESOLVE := ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env env-slurm demo test lint format lock example bench bench-reduce bench-bin clean
+.PHONY: help env env-slurm demo test lint format lock example bench bench-reduce bench-bin rulegraph clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,7 +21,7 @@ env-slurm: .venv/.installed-slurm ## Add to .venv what submitting to Slurm needs
 demo: .venv/.installed ## Run the workflow, as shipped on the bundled example
 	$(BIN)/snakemake --cores all
 	@$(BIN)/python -c 'import yaml; c = yaml.safe_load(open("config/config.yaml")); \
-		print("Results: {0}/mapped, {0}/published, {0}/report".format(c["results"]))'
+		print("Results: {0}/mapped, {0}/published".format(c["results"]))'
 
 test: .venv/.installed ## Run the tests; ARGS="-k bin" picks some
 	$(BIN)/pytest $(ARGS)
@@ -52,6 +52,11 @@ bench-reduce: .venv/.installed ## Measure reduce on a busy day
 
 bench-bin: .venv/.installed ## Measure bin on a busy month
 	$(BIN)/python bench/bin.py
+
+rulegraph: .venv/.installed ## Draw docs/rulegraph.svg anew; needs graphviz
+	@work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && \
+		$(BIN)/snakemake --directory "$$work" --rulegraph \
+		| awk -f docs/rulegraph.awk | dot -Tsvg -o docs/rulegraph.svg
 
 clean: ## Remove what tools leave behind; keeps .venv, results and cache
 	rm -rf .pytest_cache .ruff_cache .hypothesis

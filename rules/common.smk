@@ -13,8 +13,15 @@ from _raw_logs import Day, find_days, newest_file, size_of
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
+# Snakemake does not tell its targets before the rules are read.
+LISTS_DANDISETS = workflow.is_main_process and not {"reduce_all", "bin_all"} & set(sys.argv)
+
 try:
-    check(config, Path(workflow.basedir))
+    check(
+        config,
+        Path(workflow.basedir),
+        lists_dandisets=LISTS_DANDISETS,
+    )
     RAW_LOGS = found(config["raw_logs"], Path(workflow.basedir))
     RAW_DAYS, STRAYS = find_days(RAW_LOGS)
 except UserError as error:
@@ -73,6 +80,8 @@ def take_folders() -> None:
     for folder in ("reduced", "binned", "lookup"):
         keep_private(Path(RESULTS) / folder)
     keep_private(Path(CACHE))
+    # Snakemake's record of the settings of each job holds excluded addresses.
+    keep_private(Path(".snakemake"))
 
 
 def raw_day(wildcards) -> list[str]:
@@ -103,16 +112,6 @@ def days_of_month(pattern: str):
 def found_input(name: str) -> str:
     """A file named in the configuration, where it is."""
     return str(found(name, Path(workflow.basedir)))
-
-
-def snapshot_input(wildcards) -> str:
-    """The snapshot. Only a run that lists Dandisets needs one: to reduce and bin, none is."""
-    if "snapshot" not in config["dandi"]:
-        raise WorkflowError(
-            "dandi.snapshot is missing: without a snapshot no request can be given to a Dandiset. "
-            "Name one, or ask for reduce_all or bin_all alone."
-        )
-    return found_input(config["dandi"]["snapshot"])
 
 
 def mmdb_input() -> list[str]:

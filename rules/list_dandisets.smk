@@ -7,7 +7,7 @@ MAKES  dandisets/assets.parquet, dandisets/objects.parquet
 
 rule list_dandisets:
     input:
-        snapshot=snapshot_input,
+        snapshot=found_input(config["dandi"].get("snapshot", "")),
     output:
         assets=f"{RESULTS}/dandisets/assets.parquet",
         objects=f"{RESULTS}/dandisets/objects.parquet",

@@ -24,17 +24,23 @@ def found(name: str, base: Path) -> Path:
     return base / path
 
 
-def check(config: Config, base: Path) -> None:
+def check(config: Config, base: Path, *, lists_dandisets: bool = True) -> None:
     """Refuse a configuration that cannot work, before any job starts.
 
     Args:
         config: Valid by the schema, with its defaults filled in.
         base: The workflow's own folder.
+        lists_dandisets: Whether the run needs a listing; to reduce and to bin, none is needed.
 
     Raises:
         UserError: All that is wrong with it, a line each.
     """
     problems = list(_problems(config, base))
+    if lists_dandisets and "snapshot" not in config["dandi"]:
+        problems.append(
+            "dandi.snapshot is missing: without a snapshot no request can be given to a Dandiset. "
+            "Name one, or ask for reduce_all or bin_all alone."
+        )
     if problems:
         raise UserError("The configuration cannot work:\n" + "\n".join(f"- {p}" for p in problems))
 

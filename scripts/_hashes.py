@@ -23,7 +23,10 @@ def read_salt(cache: Path) -> bytes:
         UserError: The cache was made with another salt, so that nothing in it would be found.
     """
     keep_private(cache)
-    salt = os.environ.get(SALT_VARIABLE, "").strip() or _kept_salt(cache / "salt")
+    salt = os.environ.get(SALT_VARIABLE, "").strip()
+    if not salt and not (cache / "salt").exists() and (cache / "salt.fingerprint").exists():
+        raise UserError(f"{SALT_VARIABLE} is not set, but {cache} was made with one. Set it.")
+    salt = salt or _kept_salt(cache / "salt")
     key = salt.encode()
     kept = _made_once(cache / "salt.fingerprint", fingerprint(key))
     if kept != fingerprint(key):

@@ -31,8 +31,8 @@ def warn_of_gaps(regions: pl.Series, located: pl.DataFrame) -> None:
     unknown = unknown_cloud_regions(regions)
     if unknown:
         log.warning(
-            "These cloud regions have no row in resources/cloud_regions.tsv, so they count neither "
-            "as a region nor for a country: %s.",
+            "These cloud regions have no row in resources/cloud_regions.tsv, so they count for "
+            "no country: %s.",
             ", ".join(unknown),
         )
     missing = without_coordinates(regions, located)

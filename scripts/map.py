@@ -90,11 +90,18 @@ def write_logs(folder: Path, lines: str, placements: list[tuple[str, str]]) -> N
             )
             continue
         target.parent.mkdir(parents=True, exist_ok=True)
-        if first is None:
+        if first is None or not linked(first, target):
             target.write_bytes(LOG_HEADER + lines.encode() + b"\n")
-            first = target
-        else:
-            os.link(first, target)
+            first = first or target
+
+
+def linked(first: Path, target: Path) -> bool:
+    """Whether `target` could be made a link to `first`: not every file system has links."""
+    try:
+        os.link(first, target)
+    except OSError:
+        return False
+    return True
 
 
 def write_version_summaries(
