@@ -13,6 +13,7 @@ key), other_operation, excluded_ip, other_key, malformed (no status and bytes), 
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Container
 from dataclasses import dataclass
@@ -29,9 +30,11 @@ CLASSES = (
     "kept",
 )
 
+CLASS = pl.Enum(CLASSES)
+
 READ = {
     "row": pl.UInt32,
-    "class": pl.String,
+    "class": CLASS,
     "timestamp": pl.Datetime("ms", "UTC"),
     "ip_address": pl.String,
     "object_key": pl.String,
@@ -41,14 +44,15 @@ READ = {
 """Columns of a reading: the line's number in its block, its class, and what a kept line says.
 The values of a line of another class mean nothing."""
 
-TIME_FORMAT = "%d/%b/%Y:%H:%M:%S %z"
+_TIME_FORMAT = "%d/%b/%Y:%H:%M:%S %z"
+_CLEAN_TIME_FORMAT = "%d/%b/%Y:%H:%M:%S +0000] "
 _TIME = r"[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-5][0-9] [+-][0-9]{4}"
 _OPERATION = r"(?:REST|WEBSITE|S3|BATCH|SOAP)\.[A-Za-z0-9_.]+"
 _NUMBER = r"(?:[0-9]+|-)"
 _HEAD = (
     rf"^[^ ]+ [^ ]+ \[(?<time>{_TIME})\] (?<ip_address>[^ ]+) "
     # The requester may hold spaces; no quote, or a forged user agent could name an operation.
-    r'[^ "](?:[^"]*?[^ "])?? [^ "]+ '
+    r'[^ "]+(?: [^ "]+)*? [^ "]+ '
     rf"(?<operation>{_OPERATION})(?: (?<key>[^ ]*)(?: (?<tail>.*))?)?$"
 )
 
@@ -67,8 +71,9 @@ _URI_END_FIELDS = (
 )
 
 # A line between its quotes: what stands before the URI, the URI, the numbers, the referer, a space,
-# the user agent, and what stands behind it. The last one is there to see that there is no more.
-_PARTS = ("head", "uri", "numbers", "referer", "gap", "agent", "end", "excess")
+# the user agent, what stands behind it; and what stands behind further quotes, which may not be.
+_EXCESS = ("excess_1", "excess_2", "excess_3", "excess_4", "excess_5")
+_PARTS = ("head", "uri", "numbers", "referer", "gap", "agent", "end", *_EXCESS)
 _FREQUENT_OPERATIONS = (
     "REST.GET.OBJECT",
     "REST.HEAD.OBJECT",
@@ -98,11 +103,11 @@ _FREQUENT_OPERATIONS = (
     "REST.GET.OBJECT_LOCK_CONFIGURATION",
 )
 _TIME_WIDTH = len("01/May/2022:03:05:53 +0000] ")
-_CLEAN_TIME = _TIME.replace("[+-][0-9]{4}", r"\+0000")
-_NO_ERROR = " - "
+_CLEAN_TIME = "^" + _TIME.replace("[+-][0-9]{4}", r"\+0000") + r"\] $"
 _BYTES_AT = len(" 200 - ")
 # The total time must be a number: ` - 404 HTTP/1.1" 200 - 5 5 - "` would be an end of the URI too.
-_CLEAN_NUMBERS = rf"^ [0-9]{{3}} [^ ]+ {_NUMBER} {_NUMBER} [0-9]+ {_NUMBER} $"
+# More digits of bytes sent than these may not fit into 64 bits.
+_CLEAN_NUMBERS = rf"^ [0-9]{{3}} [^ ]+ (?:[0-9]{{1,18}}|-) {_NUMBER} [0-9]+ {_NUMBER} $"
 
 
 _LONGEST_PREFIX = 1000
@@ -133,14 +138,26 @@ def object_of(key: pl.Expr) -> pl.Expr:
 
     A key with a trailing slash names no object, nor does one of a Zarr without an id.
     """
-    id_end = key.str.slice(len("zarr/")).str.find("/", literal=True).fill_null(1 << 31)
     return (
         pl.when(key.str.ends_with("/"))
         .then(None)
-        .when(key.str.starts_with("zarr/") & (id_end > 0))
-        .then(key.str.slice(0, len("zarr/") + id_end))
         .when(key.str.starts_with("blobs/"))
         .then(key)
+        .when(key.str.starts_with("zarr/"))
+        .then(key.str.extract("^(zarr/[^/]+)"))
+    )
+
+
+def object_of_ascii(key: pl.Expr) -> pl.Expr:
+    """The same as `object_of`, faster, for keys of ASCII characters alone."""
+    id_end = key.str.slice(len("zarr/")).str.find("/", literal=True)
+    return (
+        pl.when(key.str.ends_with("/"))
+        .then(None)
+        .when(key.str.starts_with("blobs/") | (key.str.starts_with("zarr/") & id_end.is_null()))
+        .then(key)
+        .when(key.str.starts_with("zarr/") & (id_end > 0))
+        .then(key.str.slice(0, len("zarr/") + id_end))
     )
 
 
@@ -150,7 +167,7 @@ def split_at_quotes(content: bytes) -> pl.LazyFrame:
     Polars' CSV reader is the fastest thing here that finds both lines and quotes.
 
     Args:
-        content: Whole lines, in UTF-8.
+        content: Whole lines, in UTF-8, none with more quotes than `_PARTS` allow.
     """
     return pl.scan_csv(
         content,
@@ -158,7 +175,7 @@ def split_at_quotes(content: bytes) -> pl.LazyFrame:
         quote_char=None,
         has_header=False,
         schema=dict.fromkeys(_PARTS, pl.String),
-        extra_columns="ignore",
+        extra_columns="raise",
         missing_columns="insert",
         empty_string_is_null=False,
         raise_if_empty=False,
@@ -180,71 +197,113 @@ def read_clean(content: bytes, rules: Rules, prefix: str) -> pl.DataFrame:
     Returns:
         The columns of `READ`, one row a line; `class` is null where the line is not clean.
     """
-    part = pl.col
+    cut = cut_clean(content, len(prefix)).collect()
     fields = pl.col("fields").struct
+    kept_operation = fields[3] == rules.operation
+    return (
+        cut.lazy()
+        .with_columns(
+            # Characters must be bytes here, for what is found at a byte is cut at a character.
+            headed=(pl.col("head").str.len_chars() == pl.col("head").str.len_bytes())
+            & pl.col("head").str.starts_with(prefix)
+            & clean_times(cut.get_column("time"))
+            & (fields[0] != "")
+            & (fields[1] != "")
+            & (fields[2] != "")
+            & (fields[4] != "")
+            & (fields[5] == ""),
+            ended=(
+                pl.col("uri").str.ends_with(" HTTP/1.1") | pl.col("uri").str.ends_with(" HTTP/1.0")
+            )
+            & pl.col("numbers").str.contains(_CLEAN_NUMBERS)
+            & (pl.col("gap") == " ")
+            & pl.all_horizontal(pl.col(_EXCESS) == "")
+            & ~pl.col("agent").str.contains("HTTP/", literal=True),
+            object_key=object_of_ascii(fields[4]),
+            successful=pl.col("numbers").str.starts_with(" 2"),
+            without_error=pl.col("numbers").str.slice(4, 3) == " - ",
+            bytes_sent=pl.col("bytes_text")
+            .str.slice(0, pl.col("bytes_text").str.find(" ", literal=True))
+            .cast(pl.Int64, strict=False),
+        )
+        .select(
+            "row",
+            pl.when(~pl.col("headed").fill_null(False))
+            .then(None)
+            .when(~kept_operation)
+            .then(pl.when(fields[3].is_in(_FREQUENT_OPERATIONS)).then(class_of("other_operation")))
+            .when(pl.col("object_key").is_null())
+            .then(class_of("other_key"))
+            .when(pl.col("ended") & ~pl.col("successful"))
+            .then(class_of("unsuccessful"))
+            .when(pl.col("ended") & pl.col("without_error") & (pl.col("bytes_sent") >= 0))
+            .then(class_of("kept"))
+            .alias("class"),
+            time_of(pl.col("time"), _CLEAN_TIME_FORMAT)
+            .dt.replace_time_zone("UTC")
+            .alias("timestamp"),
+            fields[0].alias("ip_address"),
+            "object_key",
+            "bytes_sent",
+            pl.col("numbers").str.slice(1, 3).cast(pl.UInt16, strict=False).alias("status"),
+        )
+        .collect()
+    )
+
+
+def without_odd(content: bytes) -> bytes:
+    """The lines of a block, those emptied that the CSV reader would not cut as they are.
+
+    These have more quotes than `_PARTS` allow, or a carriage return, which it takes for an end.
+    """
+    line = pl.col("line")
+    odd = (line.str.count_matches('"', literal=True) >= len(_PARTS)) | line.str.contains(
+        "\r", literal=True
+    )
+    emptied = pl.when(odd).then(pl.lit("")).otherwise(line).str.join("\n")
+    return pl.read_lines(content).select(emptied).item().encode() + b"\n"
+
+
+def cut_clean(content: bytes, prefix_width: int) -> pl.LazyFrame:
+    """Cut the lines of a block where the fields of a clean line are.
+
+    Args:
+        content: The whole lines of a block, in UTF-8.
+        prefix_width: Bytes before the time.
+
+    Returns:
+        `row`, the columns of `_PARTS`, and `time`, `fields` (what stands between time and URI, at
+        its spaces), `bytes_text` (what stands behind status and error).
+    """
+    head = pl.col("head")
     return (
         split_at_quotes(content)
         .with_row_index("row")
         .with_columns(
-            time=part("head").str.slice(len(prefix), _TIME_WIDTH),
-            fields=part("head").str.slice(len(prefix) + _TIME_WIDTH).str.splitn(" ", 6),
-            bytes_text=part("numbers").str.slice(_BYTES_AT),
-            successful=part("numbers").str.starts_with(" 2"),
+            time=head.str.slice(prefix_width, _TIME_WIDTH),
+            fields=head.str.slice(prefix_width + _TIME_WIDTH).str.splitn(" ", 6),
+            bytes_text=pl.col("numbers").str.slice(_BYTES_AT),
         )
-        .select(
-            "row",
-            "successful",
-            ip_address=fields[0],
-            requester=fields[1],
-            request=fields[2],
-            operation=fields[3],
-            key=fields[4],
-            beyond=fields[5],
-            headed=part("head").str.starts_with(prefix) & part("time").str.contains(_CLEAN_TIME),
-            timestamp=part("time").str.to_datetime(
-                "%d/%b/%Y:%H:%M:%S +0000] ", time_unit="ms", strict=False
-            ),
-            ended=(part("uri").str.ends_with(" HTTP/1.1") | part("uri").str.ends_with(" HTTP/1.0"))
-            & part("numbers").str.contains(_CLEAN_NUMBERS)
-            & (part("gap") == " ")
-            & (part("excess") == "")
-            & ~part("agent").str.contains("HTTP/", literal=True),
-            status=part("numbers").str.slice(1, 3).cast(pl.UInt16, strict=False),
-            no_error=part("numbers").str.slice(4, 3) == _NO_ERROR,
-            bytes_sent=part("bytes_text")
-            .str.slice(0, part("bytes_text").str.find(" ", literal=True))
-            .cast(pl.Int64, strict=False),
-        )
-        .with_columns(
-            object_key=object_of(pl.col("key")),
-            headed=pl.col("headed")
-            & pl.col("timestamp").is_not_null()
-            & (pl.col("ip_address") != "")
-            & (pl.col("requester") != "")
-            & (pl.col("request") != "")
-            & (pl.col("key") != "")
-            & (pl.col("beyond") == ""),
-        )
-        .with_columns(
-            pl.when(~pl.col("headed").fill_null(False))
-            .then(None)
-            .when(pl.col("operation") != rules.operation)
-            .then(
-                pl.when(pl.col("operation").is_in(_FREQUENT_OPERATIONS)).then(
-                    pl.lit("other_operation")
-                )
-            )
-            .when(pl.col("object_key").is_null())
-            .then(pl.lit("other_key"))
-            .when(pl.col("ended") & ~pl.col("successful"))
-            .then(pl.lit("unsuccessful"))
-            .when(pl.col("ended") & pl.col("no_error") & (pl.col("bytes_sent") >= 0))
-            .then(pl.lit("kept"))
-            .alias("class")
-        )
-        .select(pl.col(name).cast(dtype) for name, dtype in READ.items())
-        .collect()
     )
+
+
+def clean_times(times: pl.Series) -> pl.Expr:
+    """Whether `time` is a time as S3 writes it; a block has many lines but few times."""
+    different = times.unique()
+    readable = different.to_frame().select(time_of(pl.first(), _CLEAN_TIME_FORMAT)).to_series()
+    good = different.str.contains(_CLEAN_TIME) & readable.is_not_null()
+    return pl.lit(True) if good.all() else pl.col("time").is_in(different.filter(good).implode())
+
+
+def time_of(text: pl.Expr, form: str) -> pl.Expr:
+    """A time, to the millisecond; null where there is no such time, or no such year."""
+    time = text.str.to_datetime(form, time_unit="ms", strict=False)
+    return pl.when(time.dt.year().is_between(1, 9999)).then(time)
+
+
+def class_of(name: str) -> pl.Expr:
+    """A class as a value."""
+    return pl.lit(name, dtype=CLASS)
 
 
 def read_exact(lines: pl.LazyFrame, rules: Rules) -> pl.LazyFrame:
@@ -270,7 +329,7 @@ def read_exact(lines: pl.LazyFrame, rules: Rules) -> pl.LazyFrame:
         .with_columns(pl.col("line").str.extract_groups(_HEAD).alias("fields"))
         .unnest("fields")
         .with_columns(
-            timestamp=pl.col("time").str.to_datetime(TIME_FORMAT, time_unit="ms", strict=False),
+            timestamp=time_of(pl.col("time"), _TIME_FORMAT),
             object_key=object_of(pl.col("key")),
             ends=pl.col("tail")
             .str.replace_all(_FIELD_START, _MARKED_START)
@@ -292,18 +351,18 @@ def read_exact(lines: pl.LazyFrame, rules: Rules) -> pl.LazyFrame:
         )
         .with_columns(
             pl.when(pl.col("line") == "")
-            .then(pl.lit("empty"))
+            .then(class_of("empty"))
             .when(headless)
-            .then(pl.lit("malformed"))
+            .then(class_of("malformed"))
             .when(pl.col("operation") != rules.operation)
-            .then(pl.lit("other_operation"))
+            .then(class_of("other_operation"))
             .when(pl.col("object_key").is_null())
-            .then(pl.lit("other_key"))
+            .then(class_of("other_key"))
             .when(pl.col("end").is_null() | pl.col("bytes_sent").is_null())
-            .then(pl.lit("malformed"))
+            .then(class_of("malformed"))
             .when(pl.col("successful"))
-            .then(pl.lit("kept"))
-            .otherwise(pl.lit("unsuccessful"))
+            .then(class_of("kept"))
+            .otherwise(class_of("unsuccessful"))
             .alias("class"),
             pl.col("status").cast(pl.UInt16, strict=False),
             ip_address=pl.when(~headless).then("ip_address"),
@@ -324,7 +383,7 @@ def exclude(requests: pl.DataFrame, excluded: Container[str]) -> pl.DataFrame:
     chosen = addresses.filter(pl.Series([a in excluded for a in addresses], dtype=pl.Boolean))
     return requests.with_columns(
         pl.when(pl.col("class").is_in(behind) & pl.col("ip_address").is_in(chosen.implode()))
-        .then(pl.lit("excluded_ip"))
+        .then(class_of("excluded_ip"))
         .otherwise("class")
         .alias("class")
     )
@@ -342,10 +401,17 @@ def read(content: bytes, rules: Rules) -> pl.DataFrame:
     Returns:
         The columns of `READ`, one row a line, in the order of the lines.
     """
+    if content.startswith(codecs.BOM_UTF8):
+        # The CSV reader would pass over it. It is part of the owner, whose text does not matter.
+        content = b"BOM" + content[len(codecs.BOM_UTF8) :]
     if not content.isascii():
         content = content.decode("utf-8", "replace").encode()
     prefix = common_prefix(content[:_LONGEST_PREFIX].decode("utf-8", "replace"))
-    clean = read_clean(content, rules, prefix)
+    try:
+        tidy = content.replace(b"\r\n", b"\n") if b"\r" in content else content
+        clean = read_clean(without_odd(tidy) if b"\r" in tidy else tidy, rules, prefix)
+    except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
+        clean = read_clean(without_odd(content), rules, prefix)
     unread = clean.get_column("class").is_null()
     if not unread.any():
         return clean

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 import zstandard
 from _log import UserError
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 32 << 20
 """How much of a day is in hand at once: large enough that a call into Polars costs nothing beside
 its work, small enough that memory is used again instead of being mapped anew."""
 

@@ -12,6 +12,7 @@ from _addresses import Networks, unlabelled
 from _files import PRIVATE_FILE, replacing, write_json
 from _log import logging_to
 from _log_lines import CLASSES, Rules, exclude, read
+from _memory import keep_freed_memory
 from _raw_logs import Block, blocks
 from _tables import REDUCED, from_frames, write_table
 
@@ -73,6 +74,7 @@ def main(
     Raises:
         UserError: A file cannot be read to its end.
     """
+    keep_freed_memory()
     malformed = counts.with_suffix(".malformed")
     with replacing(malformed) as aside, aside.open("wb") as lines:
         aside.chmod(PRIVATE_FILE)

@@ -88,7 +88,7 @@ TIME = re.compile(
 )
 OPERATION = re.compile(rb"(REST|WEBSITE|S3|BATCH|SOAP)\.[A-Za-z0-9_.]+")
 TAIL = re.compile(
-    rb'["-] ([0-9]{3}|-) [^ ]+ ([0-9]+|-) ([0-9]+|-) ([0-9]+|-) ([0-9]+|-) ["-]',
+    rb'["-] ([0-9]{3}|-) [^ ]+ ([0-9]+|-) ([0-9]+|-) ([0-9]+|-) ([0-9]+|-) (?=["-])',
 )
 PROTOCOL = re.compile(rb".* HTTP/[0-9]+(\.[0-9]+)?", re.DOTALL)
 LARGEST_INT64 = 2**63 - 1

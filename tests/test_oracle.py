@@ -279,6 +279,9 @@ FORGED = {
     ),
     "in the user agent": make_line(numbers=DENIED, agents='"-" "x HTTP/1.1" 200 - 5 5 5 5 "y"'),
     "in the referer": make_line(numbers=DENIED, agents='"x HTTP/1.1" 200 - 5 5 5 5 "y" "-"'),
+    "the true place shares its quote": make_line(
+        uri=f'"GET /{KEY_A}" 200 - 5 5 5 5 "', numbers=DENIED
+    ),
     "neither has a protocol": make_line(uri=f'"GET /{KEY_A}" 200 - 5 5 5 5 "x"', numbers=DENIED),
     "after an unquoted URI": make_line(uri="-", numbers=DENIED, agents='"-" "x" 200 - 5 5 5 5 "y"'),
 }
@@ -306,9 +309,6 @@ def test_a_forged_operation_is_not_believed() -> None:
 
 # What the rule of the tail cannot tell: each of these counts today, and should not.
 FORGED_AND_BELIEVED = {
-    "the true place shares its quote": make_line(
-        uri=f'"GET /{KEY_A}" 200 - 5 5 5 5 "', numbers=DENIED
-    ),
     "only the forged place has a protocol": make_line(
         uri=f'"GET /{KEY_A} HTTP/1.1" 200 - 5 5 5 5 "x"', numbers=DENIED
     ),

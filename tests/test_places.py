@@ -190,23 +190,22 @@ def test_country_of_a_cloud_region_is_where_it_stands(region, country):
     assert countries(region) == [country]
 
 
-@pytest.mark.parametrize(
-    "region",
-    [
-        *PLACELESS,
-        "AWS/xx-new-1",
-        "AWS",
-        "GCP",
-        "Azure/westus",
-        "ZZ/Somewhere",
-        "ZZ",
-        "us",
-        "",
-        "US/",
-    ],
-)
-def test_what_is_in_no_country(region):
+@pytest.mark.parametrize("region", [*PLACELESS, "AWS", "GCP", "ZZ", "us", ""])
+def test_what_is_no_place_and_in_no_country(region):
     assert countries(region) == [None]
+    assert pl.select(_places.is_place(pl.lit(region))).item() is False
+
+
+@pytest.mark.parametrize(
+    "region", ["AWS/xx-new-1", "GCP/xx-new1", "Azure/westus", "ZZ/Somewhere", "us/California"]
+)
+def test_a_place_may_be_in_no_known_country(region):
+    assert countries(region) == [None]
+    assert pl.select(_places.is_place(pl.lit(region))).item() is True
+
+
+@pytest.mark.parametrize("region", ["AWS/GLOBAL", "GCP/global", "Azure/Global"])
+def test_what_is_everywhere_is_no_place(region):
     assert pl.select(_places.is_place(pl.lit(region))).item() is False
 
 

@@ -1,0 +1,1150 @@
+"""The stages behind reduce, each on tables of a few rows."""
+
+import datetime as dt
+import ipaddress
+import json
+import logging
+import os
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import assign
+import bin as binning
+import gather
+import list_dandisets
+import locate
+import map as mapping
+import oracle
+import polars as pl
+import publish
+import pytest
+import route
+from _addresses import Networks, parse_address, unlabelled
+from _hashes import fingerprint, hash_address, read_salt
+from _log import UserError
+from _providers import Database, Nobody, region_of
+from _services import read_ranges, read_services
+from _tables import (
+    ACTIVITY,
+    BINNED,
+    DIGESTS,
+    HASHES,
+    IPS,
+    OBJECTS,
+    PLACEMENTS,
+    REDUCED,
+    REGIONS,
+    REGIONS_BY_HASH,
+    REQUESTERS,
+    ROUTES,
+    ContractError,
+    from_frames,
+    write_if_changed,
+    write_table,
+)
+from _usage import asset_type, by_date, by_label, by_type_per_week, counts
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mmdb_writer import MMDBWriter
+from netaddr import IPSet
+
+A, B, Z = "blobs/aaa/aaa/aaaaaa-1", "blobs/bbb/bbb/bbbbbb-2", "zarr/zzzzzz-3"
+DAY = dt.date(2022, 5, 1)
+
+
+def at(text: str) -> dt.datetime:
+    """An instant of the first of May: `05:06:35`."""
+    return dt.datetime.combine(DAY, dt.time.fromisoformat(text), dt.UTC)
+
+
+def frame(schema: Mapping[str, Any], *rows: Sequence[Any]) -> pl.DataFrame:
+    return pl.DataFrame(rows, dict(schema), orient="row")
+
+
+def written(path: Path, schema: pl.Schema, *rows: Sequence[Any]) -> Path:
+    """A table of a contract as a file."""
+    write_table(frame(schema, *rows), path, schema)
+    return path
+
+
+# --- Tables --------------------------------------------------------------------------------------
+
+
+def test_a_table_that_breaks_its_contract_is_not_written(tmp_path: Path):
+    table = pl.DataFrame({"ip_address": [1], "more": [2]})
+    with pytest.raises(ContractError, match=r"x\.parquet: ip_address is Int64, not String"):
+        write_table(table, tmp_path / "x.parquet", IPS)
+    with pytest.raises(ContractError, match="hash is missing, not Binary"):
+        write_table(table, tmp_path / "x.parquet", HASHES)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_has_the_columns_of_its_contract_alone(tmp_path: Path):
+    table = pl.DataFrame({"more": [2, 1], "ip_address": ["b", "a"]})
+    write_table(table, tmp_path / "x.parquet", IPS)
+    assert pl.read_parquet(tmp_path / "x.parquet").rows() == [("b",), ("a",)]
+
+
+def test_a_table_that_stays_the_same_keeps_its_time(tmp_path: Path):
+    path = tmp_path / "x.parquet"
+    assert write_if_changed(frame(IPS, ("a",)), path, IPS)
+    os.utime(path, (1, 1))
+    assert not write_if_changed(frame(IPS, ("a",)), path, IPS)
+    assert path.stat().st_mtime == 1
+    assert write_if_changed(frame(IPS, ("b",)), path, IPS)
+    assert path.stat().st_mtime > 1
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x.parquet"]
+
+
+def test_frames_become_one_table(tmp_path: Path):
+    frames = (frame(IPS, (text,)) for text in "abc")
+    assert from_frames(frames, IPS).collect()["ip_address"].to_list() == ["a", "b", "c"]
+    frames = (frame(IPS, (text,)) for text in "abc")
+    assert from_frames(frames, IPS).filter(pl.col("ip_address") > "a").head(1).collect().rows() == [
+        ("b",)
+    ]
+    assert from_frames([], IPS).collect().schema == IPS
+
+
+# --- Bin -----------------------------------------------------------------------------------------
+
+
+def requests(*rows: tuple) -> pl.LazyFrame:
+    """`REDUCED` from (time, address, key, bytes, status)."""
+    return frame(REDUCED, *((at(time), *rest) for time, *rest in rows)).lazy()
+
+
+THREE = requests(
+    ("05:00:00", "192.0.2.9", B, 10, 200),
+    ("04:00:00", "192.0.2.10", A, 20, 206),
+    ("04:00:00", "192.0.2.9", A, 30, 200),
+)
+
+
+def test_addresses_are_numbered_in_the_order_of_their_text():
+    assert binning.number_addresses(THREE).collect().rows() == [("192.0.2.10",), ("192.0.2.9",)]
+
+
+def test_an_object_is_a_row_with_its_requests_in_the_order_of_time_then_of_the_logs():
+    binned = binning.group_by_object(THREE, binning.number_addresses(THREE)).collect()
+    assert binned.schema == BINNED
+    assert binned.rows() == [
+        (A, [at("04:00:00")] * 2, [0, 1], [20, 30], [206, 200]),
+        (B, [at("05:00:00")], [1], [10], [200]),
+    ]
+
+
+def test_late_records_take_their_place():
+    late = requests(("05:00:00", "-", A, 1, 200), ("03:00:00", "-", A, 2, 200))
+    binned = binning.group_by_object(late, binning.number_addresses(late)).collect()
+    assert binned["bytes_sent"].to_list() == [[2, 1]]
+
+
+@pytest.mark.parametrize(
+    ("longest", "pieces"), [(1, [[1], [2], [3]]), (2, [[1, 2], [3]]), (3, [[1, 2, 3]])]
+)
+def test_long_rows_are_cut(longest: int, pieces: list[list[int]]):
+    lists = ([at("05:00:00")] * 3, [7, 8, 9], [1, 2, 3], [200] * 3)
+    binned = binning.split_long_rows(frame(BINNED, (A, *lists)).lazy(), longest).collect()
+    assert binned["object_key"].to_list() == [A] * len(pieces)
+    assert binned["bytes_sent"].to_list() == pieces
+    assert binned["ip"].list.len().to_list() == [len(piece) for piece in pieces]
+    assert binned.schema == BINNED
+
+
+def test_a_month_without_requests(tmp_path: Path):
+    day = written(tmp_path / "01.parquet", REDUCED)
+    binning.main(reduced=[day], binned=tmp_path / "b.parquet", ips=tmp_path / "i.parquet")
+    assert pl.read_parquet(tmp_path / "b.parquet").rows() == []
+    assert pl.read_parquet(tmp_path / "i.parquet").rows() == []
+
+
+# --- The listing of Dandisets --------------------------------------------------------------------
+
+SNAPSHOT = dict.fromkeys(list_dandisets.SNAPSHOT, pl.String)
+SECOND = "2021-01-01T00:00:00Z"
+
+
+def snapshot(path: Path, *rows: tuple) -> Path:
+    """A snapshot, `.tsv` or `.parquet`, from (Dandiset, version, path, id, kind, created)."""
+    table = frame(SNAPSHOT, *((*row[:5], "1", row[5]) for row in rows))
+    if path.suffix == ".parquet":
+        table.with_columns(pl.col("size").cast(pl.Int64)).write_parquet(path)
+    else:
+        table.write_csv(path, separator="\t", quote_style="never")
+    return path
+
+
+def listed(path: Path) -> tuple[list[tuple], list[tuple]]:
+    """The assets and the objects that are listed from a snapshot."""
+    assets, objects = path.with_suffix(".assets.parquet"), path.with_suffix(".objects.parquet")
+    list_dandisets.main(snapshot=path, assets=assets, objects=objects)
+    return pl.read_parquet(assets).rows(), pl.read_parquet(objects).rows()
+
+
+@pytest.mark.parametrize("suffix", [".tsv", ".parquet"])
+def test_assets_and_objects_of_a_snapshot(tmp_path: Path, suffix: str):
+    path = snapshot(
+        tmp_path / f"dandisets{suffix}",
+        ("000003", "draft", "sub é/b.nwb", "bbbbbb-2", "blob", SECOND),
+        ("000003", "draft", "a.zarr", "zzzzzz-3", "zarr", SECOND),
+        ("000002", "", "a.nwb", "aaaaaa-1", "blob", SECOND),
+    )
+    assets, objects = listed(path)
+    assert assets == [
+        ("000002", "", "a.nwb", A),
+        ("000003", "draft", "a.zarr", Z),
+        ("000003", "draft", "sub é/b.nwb", B),
+    ]
+    assert objects == [
+        (A, "000002", True, "a.nwb"),
+        (B, "000003", True, "sub é/b.nwb"),
+        (Z, "000003", True, "a.zarr"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("created", "owner"),
+    [
+        (("2021-01-01T00:00:00Z", "2021-01-01T00:00:00Z"), "000002"),
+        (("2021-01-01T00:00:00.000001Z", "2021-01-01T00:00:00Z"), "000003"),
+        (("2021-01-01T00:00:00.5Z", "2021-01-01T00:00:00.500001Z"), "000002"),
+        (("2021-01-01T00:00:00.500000Z", "2021-01-01T00:00:00+00:00"), "000003"),
+        (("2021-01-02T00:00:00Z", "2021-01-01T23:59:59.999999Z"), "000003"),
+    ],
+)
+def test_the_owner_is_the_first_by_instant_then_by_id(
+    tmp_path: Path, created: tuple[str, str], owner: str
+):
+    rows = [
+        (dandiset, "draft", "a.nwb", "aaaaaa-1", "blob", instant)
+        for dandiset, instant in zip(("000002", "000003"), created, strict=True)
+    ]
+    for order in (rows, rows[::-1]):
+        _, objects = listed(snapshot(tmp_path / "x.tsv", *order))
+        assert [(row[1], row[2]) for row in objects] == [
+            ("000002", owner == "000002"),
+            ("000003", owner == "000003"),
+        ]
+
+
+def test_the_owner_had_any_asset_of_it_first(tmp_path: Path):
+    path = snapshot(
+        tmp_path / "x.tsv",
+        ("000002", "draft", "a.nwb", "aaaaaa-1", "blob", "2021-01-02T00:00:00Z"),
+        ("000003", "draft", "a.nwb", "aaaaaa-1", "blob", "2021-01-03T00:00:00Z"),
+        ("000003", "", "old.nwb", "aaaaaa-1", "blob", "2021-01-01T00:00:00Z"),
+    )
+    assert listed(path)[1] == [(A, "000002", False, "a.nwb"), (A, "000003", True, "a.nwb")]
+
+
+def test_created_may_be_a_column_of_times(tmp_path: Path):
+    rows = [("000003", "draft", "a", "aaaaaa-1", "blob", at("05:00:00"))]
+    rows += [("000002", "draft", "a", "aaaaaa-1", "blob", at("05:00:01"))]
+    for zone in (None, "UTC", "America/New_York"):
+        table = pl.DataFrame(
+            [(*row[:5], 1, row[5]) for row in rows], list(list_dandisets.SNAPSHOT), orient="row"
+        )
+        instant = pl.col("created")
+        instant = instant.dt.convert_time_zone(zone) if zone else instant.dt.replace_time_zone(None)
+        table.with_columns(instant).write_parquet(tmp_path / "x.parquet")
+        assert [row[2] for row in listed(tmp_path / "x.parquet")[1]] == [False, True]
+        read = list_dandisets.read_snapshot(tmp_path / "x.parquet").collect()
+        assert read["created"].to_list() == [at("05:00:00"), at("05:00:01")]
+
+
+@pytest.mark.parametrize(
+    ("places", "path"),
+    [
+        ([("", "gone"), ("0.220126.2143", "old"), ("draft", "new")], "new"),
+        ([("", "gone"), ("0.220126.903", "older"), ("0.220126.2143", "old")], "old"),
+        ([("0.99.0", "old"), ("0.100.0", "new")], "new"),
+        ([("0.220126", "short"), ("0.220126.1", "long")], "long"),
+        ([("", "gone"), ("", "away")], "away"),
+        ([("draft", "b"), ("draft", "a"), ("draft", "Z")], "Z"),
+        ([("draft", "é"), ("draft", "z")], "z"),
+    ],
+)
+def test_the_newest_path(tmp_path: Path, places: list[tuple[str, str]], path: str):
+    rows = [("000003", version, place, "aaaaaa-1", "blob", SECOND) for version, place in places]
+    assert listed(snapshot(tmp_path / "x.tsv", *rows))[1] == [(A, "000003", True, path)]
+
+
+GOOD_ROW = ("000003", "draft", "a.nwb", "aaaaaa-1", "blob", SECOND)
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "problem"),
+    [
+        (0, "3", "the Dandiset is not a six-digit id"),
+        (0, "undetermined", "the Dandiset is not a six-digit id"),
+        (1, "../x", "the version is neither draft, nor a published id, nor empty"),
+        (1, "Draft", "the version is neither draft, nor a published id, nor empty"),
+        (2, "../a", "the path would leave its folder"),
+        (2, "a/../../b", "the path would leave its folder"),
+        (2, "/a", "the path would leave its folder"),
+        (2, "a//b", "the path would leave its folder"),
+        (2, "a/", "the path would leave its folder"),
+        (2, "", "the path would leave its folder"),
+        (2, "./a", "the path would leave its folder"),
+        (2, "a\0b", "the path would leave its folder"),
+        (2, "a\x1b[31m", "the path would leave its folder"),
+        (3, "", "the content id is not the UUID of a blob or Zarr"),
+        (3, "a/b", "the content id is not the UUID of a blob or Zarr"),
+        (4, "file", "the kind is neither blob nor zarr"),
+        (5, "", "`created` is not a time"),
+        (5, "yesterday", "`created` is not a time"),
+    ],
+)
+def test_a_bad_row_is_refused_by_its_number_and_name(
+    tmp_path: Path, column: int, value: str, problem: str
+):
+    bad = (*GOOD_ROW[:column], value, *GOOD_ROW[column + 1 :])
+    path = snapshot(tmp_path / "x.tsv", GOOD_ROW, bad, bad)
+    with pytest.raises(UserError) as refusal:
+        listed(path)
+    message = str(refusal.value)
+    assert message.startswith(f"{path}, row 3: {problem}")
+    assert f"Dandiset {bad[0]!r}, version {bad[1]!r}, path {bad[2]!r}" in message
+    assert not (tmp_path / "x.assets.parquet").exists()
+
+
+def test_a_snapshot_without_a_column_is_refused(tmp_path: Path):
+    (tmp_path / "x.tsv").write_text("dandiset\tversion\tpath\n")
+    with pytest.raises(UserError, match="no column content_id, kind, size, created"):
+        listed(tmp_path / "x.tsv")
+
+
+def test_a_snapshot_with_more_columns_in_another_order(tmp_path: Path):
+    (tmp_path / "x.tsv").write_bytes(
+        b"more\tcreated\tsize\tkind\tcontent_id\tpath\tversion\tdandiset\r\n"
+        b'x\t2021-01-01T00:00:00Z\t\tblob\taaaaaa-1\t"a".nwb\t\t000003\r\n'
+    )
+    assert listed(tmp_path / "x.tsv")[0] == [("000003", "", '"a".nwb', A)]
+
+
+# --- Route ---------------------------------------------------------------------------------------
+
+
+def test_a_month_gets_only_what_it_needs():
+    objects = frame(
+        OBJECTS, (A, "000002", True, "a"), (A, "000003", False, "b"), (B, "4", True, "")
+    )
+    binned = frame(BINNED, (Z, [], [], [], []), (A, [], [], [], []), (A, [], [], [], []))
+    routes = route.routes_of(binned.lazy(), objects.lazy()).collect()
+    assert routes.rows() == [(A, "000002", True), (A, "000003", False)]
+    assert routes.schema == ROUTES
+
+
+def test_regions_are_in_the_order_of_the_addresses():
+    regions = frame(REGIONS_BY_HASH, (b"1", "US"), (b"2", "DE/Berlin"))
+    hashes = frame(HASHES, (b"2",), (b"3",), (b"1",), (b"2",))
+    found = route.regions_of(hashes.lazy(), regions.lazy()).collect()
+    assert found["region"].to_list() == ["DE/Berlin", "undetermined", "US", "DE/Berlin"]
+
+
+def test_only_the_months_that_changed_are_written(tmp_path: Path):
+    objects = written(tmp_path / "objects.parquet", OBJECTS, (A, "000002", True, "a"))
+    months = {"2022-01": A, "2022-02": B}
+    binned = [
+        written(tmp_path / f"{month}.binned.parquet", BINNED, (key, [], [], [], []))
+        for month, key in months.items()
+    ]
+    hashes = [
+        written(tmp_path / f"{month}.hashes.parquet", HASHES, (b"1",), (month.encode(),))
+        for month in months
+    ]
+
+    def routed(number: int, *regions: tuple[bytes, str]) -> dict[str, int]:
+        """When each table was written last."""
+        route.main(
+            months=list(months)[:number],
+            binned=binned[:number],
+            hashes=hashes[:number],
+            regions=written(tmp_path / "regions.parquet", REGIONS_BY_HASH, *regions),
+            objects=objects,
+            routed=tmp_path / "lookup/routed.json",
+        )
+        tables = (tmp_path / "lookup").glob("*.parquet")
+        return {path.name: path.stat().st_mtime_ns for path in tables}
+
+    first = routed(2, (b"1", "US"))
+    assert len(first) == 4
+    assert routed(2, (b"1", "US")) == first
+    second = routed(2, (b"1", "US"), (b"2022-02", "DE"), (b"other", "FR"))
+    assert {name for name in first if first[name] != second[name]} == {"2022-02.regions.parquet"}
+    assert set(routed(1, (b"1", "US"))) == {"2022-01.parquet", "2022-01.regions.parquet"}
+
+
+# --- Assign --------------------------------------------------------------------------------------
+
+OUTPUTS = ("assigned", "labels", "by_day", "by_region", "objects", "requesters")
+
+
+def assigned(
+    folder: Path, rows: pl.LazyFrame, routes: Sequence[tuple], regions: Mapping[str, str]
+) -> dict[str, list[tuple]]:
+    """What is assigned of some requests, by the names of `assign.main`."""
+    folder.mkdir(exist_ok=True)
+    rows.collect().write_parquet(folder / "reduced.parquet")
+    inputs = {
+        name: folder / f"{name}.in.parquet" for name in ("binned", "ips", "routes", "regions")
+    }
+    binning.main(reduced=[folder / "reduced.parquet"], binned=inputs["binned"], ips=inputs["ips"])
+    of_ips = pl.read_parquet(inputs["ips"])["ip_address"]
+    written(inputs["regions"], REGIONS, *((regions[ip],) for ip in of_ips))
+    written(inputs["routes"], ROUTES, *routes)
+    outputs = {name: folder / f"{name}.parquet" for name in OUTPUTS}
+    assign.main(
+        binned=inputs["binned"], routes=inputs["routes"], regions=inputs["regions"], **outputs
+    )
+    return {name: pl.read_parquet(path).rows() for name, path in outputs.items()}
+
+
+WHERE = {"192.0.2.9": "US/Ohio", "192.0.2.10": "DE", "-": "unknown"}
+
+
+def test_requests_go_to_every_dandiset_that_holds_the_object(tmp_path: Path):
+    made = assigned(tmp_path, THREE, [(A, "000002", True), (A, "000003", False)], WHERE)
+    assert made["labels"] == [("DE",), ("US/Ohio",)]
+    of_a = (A, [at("04:00:00")] * 2, [20, 30], [0, 1])
+    assert made["assigned"] == [("000002", *of_a), ("000003", *of_a)]
+    assert made["by_day"] == [
+        ("000002", A, True, DAY, 50, 2, 1),
+        ("000003", A, False, DAY, 50, 2, 1),
+        ("undetermined", "", True, DAY, 10, 1, 1),
+    ]
+    assert made["by_region"] == [
+        ("000002", A, True, "DE", 20, 1, 0),
+        ("000002", A, True, "US/Ohio", 30, 1, 1),
+        ("000003", A, False, "DE", 20, 1, 0),
+        ("000003", A, False, "US/Ohio", 30, 1, 1),
+        ("undetermined", "", True, "US/Ohio", 10, 1, 1),
+    ]
+    assert [row[:4] for row in made["objects"]] == [
+        ("000002", A, True, 2),
+        ("000003", A, False, 2),
+        ("undetermined", "", True, 1),
+    ]
+    assert made["requesters"] == [("000002", 0), ("000002", 1), ("undetermined", 1)]
+
+
+def test_what_nobody_holds_is_undetermined_and_one(tmp_path: Path):
+    made = assigned(tmp_path, THREE, [], WHERE)
+    assert made["assigned"] == []
+    assert made["by_day"] == [("undetermined", "", True, DAY, 60, 3, 2)]
+    assert [row[:4] for row in made["objects"]] == [("undetermined", "", True, 3)]
+
+
+def test_an_object_of_several_rows_is_one_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    routes = [(A, "000002", True)]
+    whole = assigned(tmp_path / "whole", THREE, routes, WHERE)
+    cut = binning.split_long_rows
+    monkeypatch.setattr(binning, "split_long_rows", lambda binned: cut(binned, 1))
+    pieces = assigned(tmp_path / "pieces", THREE, routes, WHERE)
+    assert [row[3] for row in pieces["assigned"]] == [[20], [30]]
+    for name in ("labels", "by_day", "by_region", "requesters"):
+        assert pieces[name] == whole[name]
+    assert [row[:4] for row in pieces["objects"]] == [row[:4] for row in whole["objects"]]
+
+
+def digest(folder: Path, rows: Sequence[tuple], regions: Mapping[str, str] = WHERE) -> int:
+    """The digest of an object's requests."""
+    [row] = assigned(folder, requests(*rows), [(A, "000002", True)], regions)["objects"]
+    return row[-1]
+
+
+SAME = [("05:00:00", "192.0.2.9", A, 1, 200), ("05:00:00", "-", A, 2, 206)]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [("05:00:01", "192.0.2.9", A, 1, 200), SAME[1]],
+        [("05:00:00", "192.0.2.10", A, 1, 200), SAME[1]],
+        [("05:00:00", "192.0.2.9", A, 3, 200), SAME[1]],
+        [("05:00:00", "192.0.2.9", A, 1, 206), SAME[1]],
+        [("05:00:00", "192.0.2.9", A, 2, 200), ("05:00:00", "-", A, 1, 206)],
+        [("05:00:00", "192.0.2.9", A, 1, 206), ("05:00:00", "-", A, 2, 200)],
+        SAME[::-1],
+        SAME[:1],
+        [*SAME, SAME[1]],
+    ],
+)
+def test_the_digest_changes_with_every_field_and_the_order(tmp_path: Path, rows: list[tuple]):
+    assert digest(tmp_path, rows) != digest(tmp_path, SAME)
+
+
+def test_the_digest_depends_on_what_is_shown_alone(tmp_path: Path):
+    """Not on the address, nor on how regions and addresses are numbered in the month."""
+    renamed = {**WHERE, "198.51.100.1": "US/Ohio", "192.0.2.0": "AA/first"}
+    other = [("05:00:00", "198.51.100.1", A, 1, 200), SAME[1]]
+    assert digest(tmp_path, other, renamed) == digest(tmp_path, SAME)
+    more = requests(*other, ("01:00:00", "192.0.2.0", B, 9, 200))
+    of_both = assigned(tmp_path, more, [(A, "000002", True), (B, "000003", True)], renamed)
+    assert of_both["objects"][0][-1] == digest(tmp_path, SAME)
+
+
+def test_a_digest_is_the_same_for_ever(tmp_path: Path):
+    """It stands in files: another one would map every Dandiset again."""
+    assert digest(tmp_path, SAME) == 7496298673169417501
+
+
+# --- Gather --------------------------------------------------------------------------------------
+
+
+def gathered(folder: Path, months: Mapping[str, Mapping[str, list[tuple]]]) -> dict[str, Any]:
+    """Gather months that are given as rows of `objects`, `requesters` and `hashes`."""
+    files = {
+        name: [
+            written(folder / f"{month}.{name}.parquet", schema, *tables[name])
+            for month, tables in months.items()
+        ]
+        for name, schema in {
+            "objects": DIGESTS,
+            "requesters": REQUESTERS,
+            "hashes": HASHES,
+        }.items()
+    }
+    assets = {"dandiset": pl.String, "version": pl.String, "path": pl.String}
+    gather.main(
+        months=list(months),
+        **files,
+        dandiset_assets=written(
+            folder / "assets.parquet",
+            pl.Schema({**assets, "object_key": pl.String}),
+            ("000002", "draft", "a.nwb", A),
+            ("000002", "draft", "unused.nwb", B),
+            ("000003", "draft", "b.nwb", B),
+        ),
+        dandiset_objects=written(
+            folder / "objects.parquet",
+            OBJECTS,
+            (A, "000002", True, "a.nwb"),
+            (B, "000002", False, "unused.nwb"),
+            (B, "000003", True, "b.nwb"),
+        ),
+        gathered=folder / "activity/gathered.json",
+        mapped=folder / "mapped",
+    )
+    return json.loads((folder / "activity/gathered.json").read_text())
+
+
+JANUARY = {
+    "objects": [("000002", A, True, 5, 111), ("undetermined", "", True, 1, 112)],
+    "requesters": [("000002", 0), ("000002", 1), ("undetermined", 0)],
+    "hashes": [(b"x",), (b"y",)],
+}
+FEBRUARY = {
+    "objects": [("000002", A, True, 7, 222)],
+    "requesters": [("000002", 0), ("000002", 1)],
+    "hashes": [(b"w",), (b"x",)],
+}
+
+
+def test_a_dandiset_gets_what_all_months_have_of_it(tmp_path: Path):
+    found = gathered(tmp_path, {"2022-01": JANUARY, "2022-02": FEBRUARY})
+    assert found["archive"] == {"number_of_requesters": 3}
+    assert {name: of["number_of_requesters"] for name, of in found["dandisets"].items()} == {
+        "000002": 3,
+        "undetermined": 1,
+    }
+    activity = pl.read_parquet(tmp_path / "activity/000002.parquet")
+    assert activity.schema == ACTIVITY
+    assert activity.rows() == [(A, True, "2022-01", 5, 111, 3), (A, True, "2022-02", 7, 222, 3)]
+    assets = pl.read_parquet(tmp_path / "activity/000002.assets.parquet")
+    assert assets.schema == PLACEMENTS
+    assert assets.rows() == [(A, "a.nwb", "draft", "a.nwb")]
+
+
+def test_only_the_dandisets_that_changed_are_written(tmp_path: Path):
+    gathered(tmp_path, {"2022-01": JANUARY})
+    paths = sorted((tmp_path / "activity").glob("*.parquet"))
+    times = {path: path.stat().st_mtime_ns for path in paths}
+    changed = {**JANUARY, "objects": [JANUARY["objects"][0], ("undetermined", "", True, 1, 113)]}
+    gathered(tmp_path, {"2022-01": changed})
+    now = {path: path.stat().st_mtime_ns for path in paths}
+    assert [path.name for path in paths if times[path] != now[path]] == ["undetermined.parquet"]
+
+
+def test_a_dandiset_without_activity_any_more_goes(tmp_path: Path):
+    gathered(tmp_path, {"2022-01": JANUARY})
+    for name in ("000002", "undetermined"):
+        (tmp_path / "mapped" / name / "draft").mkdir(parents=True)
+    (tmp_path / "mapped/archive_totals.json").write_text("{}")
+    found = gathered(tmp_path, {"2022-02": FEBRUARY})
+    assert list(found["dandisets"]) == ["000002"]
+    assert {path.name for path in (tmp_path / "mapped").iterdir()} == {
+        "000002",
+        "archive_totals.json",
+    }
+    assert not list((tmp_path / "activity").glob("undetermined*"))
+
+
+def test_nothing_to_gather(tmp_path: Path):
+    found = gathered(tmp_path, {})
+    assert found == {"archive": {"number_of_requesters": 0}, "dandisets": {}}
+
+
+# --- Map -----------------------------------------------------------------------------------------
+
+
+def mapped(folder: Path, placements: Iterable[tuple], *, asset_logs: bool = True) -> dict[str, str]:
+    """The files of a Dandiset that holds A, asked for three times, at (version, path) each."""
+    rows = requests(
+        ("05:00:00", "192.0.2.9", A, 10, 200),
+        ("05:00:00", "-", A, 20, 206),
+        ("04:00:00", "192.0.2.9", A, 30, 200),
+    )
+    assigned(folder / "assigned", rows, [(A, "000002", True)], WHERE)
+    for path in (folder / "assigned").glob("*.parquet"):
+        if ".in." not in path.name:
+            name = "2022-05" if path.stem == "assigned" else f"2022-05.{path.stem}"
+            path.rename(path.with_name(f"{name}.parquet"))
+    mapping.main(
+        dandiset="000002",
+        activity=written(folder / "activity.parquet", ACTIVITY, (A, True, "2022-05", 3, 1, 2)),
+        assets=written(
+            folder / "assets.parquet",
+            PLACEMENTS,
+            *((A, "newest.nwb", version, path) for version, path in placements),
+        ),
+        assigned=folder / "assigned",
+        asset_logs=asset_logs,
+        folder=folder / "mapped/000002",
+    )
+    root = folder / "mapped/000002"
+    return {
+        path.relative_to(root).as_posix(): path.read_text("utf-8")
+        for path in root.rglob("*")
+        if path.is_file()
+    }
+
+
+LOG = (
+    "timestamp\tbytes_sent\tregion\n"
+    "2022-05-01T04:00:00\t30\tUS/Ohio\n"
+    "2022-05-01T05:00:00\t10\tUS/Ohio\n"
+    "2022-05-01T05:00:00\t20\tunknown\n"
+)
+FIGURES = "bytes_sent\tnumber_of_requests\tnumber_of_downloads"
+
+
+def test_the_files_of_a_dandiset(tmp_path: Path):
+    files = mapped(tmp_path, [("draft", "sub/a é.nwb"), ("draft", "b.nwb"), ("", "gone.nwb")])
+    totals = json.loads(files.pop("dandiset_totals.json"))
+    assert totals["total_bytes_sent"] == 60
+    assert totals["number_of_requesters"] == 2
+    assert files == {
+        "dandiset_summary_by_day.tsv": f"date\t{FIGURES}\n2022-05-01\t60\t3\t2\n",
+        "dandiset_summary_by_region.tsv": f"region\t{FIGURES}\n"
+        "US/Ohio\t40\t2\t2\nunknown\t20\t1\t0\n",
+        "dandiset_summary_by_asset.tsv": f"asset_path\t{FIGURES}\nnewest.nwb\t60\t3\t2\n",
+        "dandiset_summary_by_asset_type_per_week.tsv": "week_start\tNeurophysiology\n"
+        "2022-04-25\t60\n",
+        "draft/version_summary_by_day.tsv": f"date\t{FIGURES}\n2022-05-01\t120\t6\t4\n",
+        "draft/version_summary_by_region.tsv": f"region\t{FIGURES}\n"
+        "US/Ohio\t80\t4\t4\nunknown\t40\t2\t0\n",
+        "draft/version_summary_by_asset.tsv": f"asset_path\t{FIGURES}\n"
+        "b.nwb\t60\t3\t2\nsub/a é.nwb\t60\t3\t2\n",
+        "draft/sub/a é.nwb.tsv": LOG,
+        "draft/b.nwb.tsv": LOG,
+    }
+
+
+def test_a_dandiset_is_mapped_afresh(tmp_path: Path):
+    stale = tmp_path / "mapped/000002/0.1.1/old.tsv"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("old")
+    files = mapped(tmp_path, [("draft", "a.nwb")], asset_logs=False)
+    assert not any(name.startswith("0.1.1") or name == "draft/a.nwb.tsv" for name in files)
+    assert [path.name for path in (tmp_path / "mapped").iterdir()] == ["000002"]
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        ("a", "a.tsv/b"),
+        ("a.tsv/b", "a"),
+        ("version_summary_by_day", "b"),
+        ("x" * 252, "b"),
+    ],
+    ids=["file before folder", "folder before file", "summary", "name too long for a file"],
+)
+def test_logs_whose_names_are_taken_or_impossible_are_left_out_and_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, paths: tuple[str, str]
+):
+    with caplog.at_level(logging.WARNING):
+        files = mapped(tmp_path, [("draft", path) for path in paths])
+    assert files["draft/version_summary_by_day.tsv"].endswith("\t6\t4\n")
+    assert len([name for name, text in files.items() if text == LOG]) == 1
+    assert any("draft" in record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_portions_hold_every_object_once(size: int):
+    keys = ["a", "b", "c", "d"]
+    activity = frame(ACTIVITY, *((key, True, "2022-05", 1, 0, 1) for key in keys + keys[:2]))
+    portions = [portion.to_list() for portion in mapping.portions(activity, size)]
+    assert [key for portion in portions for key in portion] == keys
+
+
+# --- Usage ---------------------------------------------------------------------------------------
+
+
+def test_a_download_is_status_200_alone():
+    table = pl.DataFrame({"bytes_sent": [1, 2, 3, 4], "status": [200, 206, 201, 200]})
+    assert table.select(counts()).rows() == [(10, 4, 2)]
+
+
+USAGE = {
+    "date": pl.Date,
+    "region": pl.String,
+    "bytes_sent": pl.Int64,
+    "number_of_requests": pl.Int64,
+    "number_of_downloads": pl.Int64,
+}
+
+
+def test_orders_of_rows():
+    usage = frame(
+        USAGE,
+        (dt.date(2022, 5, 2), "b", 5, 1, 1),
+        (dt.date(2022, 5, 1), "a", 5, 1, 0),
+        (dt.date(2022, 5, 2), "é", 7, 2, 0),
+        (dt.date(2022, 5, 1), "Z", 5, 1, 0),
+        (dt.date(2022, 5, 1), "b", 0, 1, 0),
+    ).lazy()
+    assert by_date(usage).collect().rows() == [
+        (dt.date(2022, 5, 1), 10, 3, 0),
+        (dt.date(2022, 5, 2), 12, 3, 1),
+    ]
+    assert by_label(usage, "region").collect().rows() == [
+        ("é", 7, 2, 0),
+        ("Z", 5, 1, 0),
+        ("a", 5, 1, 0),
+        ("b", 5, 2, 1),
+    ]
+
+
+SUFFIXES = ["nwb", "nii", "ome", "zarr", "gz", "tif", "mp4", "json", "NWB", "Zarr", "GZ", "", "v1"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(
+        st.lists(st.sampled_from([*SUFFIXES, "a", "a/b", "/"]), min_size=1, max_size=5).map(
+            ".".join
+        ),
+        min_size=1,
+    )
+)
+def test_asset_types_are_those_of_the_oracle(paths: list[str]):
+    types = pl.DataFrame({"path": paths}).select(asset_type(pl.col("path"))).to_series().to_list()
+    assert types == [oracle.asset_type(path) for path in paths]
+
+
+def test_weeks_begin_on_monday_and_have_a_column_for_each_type_that_occurs():
+    days = [dt.date(2022, 1, 2), dt.date(2022, 1, 3), dt.date(2022, 1, 9), dt.date(2021, 12, 27)]
+    types = ["Video", "Miscellaneous", "Video", "Video"]
+    usage = pl.LazyFrame({"date": days, "asset_type": types, "bytes_sent": [1, 2, 4, 8]})
+    weeks = by_type_per_week(usage)
+    assert weeks.columns == ["week_start", "Video", "Miscellaneous"]
+    assert weeks.rows() == [(dt.date(2021, 12, 27), 9, 0), (dt.date(2022, 1, 3), 4, 2)]
+
+
+# --- Publish -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        *((0, "<50"), (1, "<50"), (49, "<50"), (50, 60), (59, 60), (60, 60), (69, 60), (70, 80)),
+        *((89, 80), (90, 100), (10**15 + 9, 10**15)),
+    ],
+)
+def test_rounding(count: int, shown: int | str):
+    assert publish.rounded_count(count, 50, 20) == shown
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(0, 500), min_size=1), st.integers(1, 120), st.integers(1, 60))
+def test_rounding_is_that_of_the_oracle(exact: list[int], minimum: int, round_to: int):
+    """Half up, never below the minimum, whatever the two are."""
+    table = pl.DataFrame({"count": exact}, schema={"count": pl.Int64})
+    shown = table.select(publish.rounded(pl.col("count"), minimum, round_to)).to_series()
+    right = [oracle.round_count(count, minimum=minimum, round_to=round_to) for count in exact]
+    assert shown.to_list() == [str(count) for count in right]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["US\t5\t60\t1", "DE\t0\t60\t1"],
+        ["US\t0\t60\t1"],
+        ["DE\t0\t60\t1", "US\t0\t3\t1"],
+    ],
+)
+def test_a_published_summary(tmp_path: Path, rows: list[str]):
+    """No region without bytes, for its marker would have no size; but at least one row."""
+    exact = tmp_path / "exact.tsv"
+    exact.write_text("\n".join([f"region\t{FIGURES}", *rows, ""]))
+    publish.Publication(tmp_path, 50, 20).summary(exact, "x.tsv")
+    shown = (tmp_path / "summaries/x.tsv").read_text().splitlines()
+    parsed = [oracle.Row(*[int(c) if c.isdigit() else c for c in row.split("\t")]) for row in rows]
+    left = oracle.without_zero_bytes(parsed)
+    assert shown == [
+        f"region\t{FIGURES}",
+        *(f"{row.label}\t{row.bytes_sent}\t{60 if row[2] == 60 else '<50'}\t<50" for row in left),
+    ]
+
+
+def test_totals_keep_what_is_not_of_people(tmp_path: Path):
+    exact = {"total_bytes_sent": 3, "number_of_unique_regions": 2, "number_of_requesters": 2}
+    exact |= {"total_number_of_requests": 70, "total_number_of_downloads": 49}
+    assert publish.Publication(tmp_path, 50, 20).totals(exact) == {
+        "total_bytes_sent": 3,
+        "number_of_unique_regions": 2,
+        "number_of_requesters": "<50",
+        "total_number_of_requests": 80,
+        "total_number_of_downloads": "<50",
+    }
+
+
+# --- Services ------------------------------------------------------------------------------------
+
+AWS = {
+    "syncToken": "1",
+    "prefixes": [
+        {"ip_prefix": "198.51.100.0/24", "region": "GLOBAL", "service": "AMAZON"},
+        {"ip_prefix": "198.51.100.0/24", "region": "eu-west-1", "service": "S3"},
+        {"ip_prefix": "198.51.100.128/25", "region": "GLOBAL", "service": "EC2"},
+    ],
+    "ipv6_prefixes": [{"ipv6_prefix": "2001:db8:1::/48", "region": "us-east-2"}],
+}
+GCP = {
+    "prefixes": [
+        {"ipv4Prefix": "203.0.113.0/26", "scope": "us-central1"},
+        {"ipv6Prefix": "2001:db8:2::/48", "scope": "global"},
+    ]
+}
+GITHUB = {
+    "verifiable_password_authentication": False,
+    "ssh_keys": ["ssh-ed25519 AAAA/", "x/y"],
+    "domains": {"website": ["*.example.org"], "actions": [["192.0.2.0/24"]]},
+    "hooks": ["203.0.113.0/25", "2001:db8:3::/48"],
+    "actions": ["203.0.113.0/26"],
+}
+VPN = "# a list\r\n203.0.113.128/25  # of these\n\n 198.51.100.0/24\n203.0.113.7\n2001:db8:4::/48"
+
+
+def documents(folder: Path, **contents: dict | str) -> dict[str, Path]:
+    """Range documents by their label."""
+    for label, content in contents.items():
+        text = content if isinstance(content, str) else json.dumps(content)
+        (folder / label).write_text(text, "utf-8")
+    return {label: folder / label for label in contents}
+
+
+@pytest.mark.parametrize(
+    ("ip", "region"),
+    [
+        *(("198.51.100.1", "AWS/eu-west-1"), ("198.51.100.129", "AWS/GLOBAL")),
+        *(("2001:db8:1::7", "AWS/us-east-2"), ("2001:DB8:2:0::7", "GCP/global")),
+        *(("2001:db8:3::7", "GitHub"), ("203.0.113.1", "GCP/us-central1"), ("203.0.113.7", "VPN")),
+        *(("203.0.113.100", "GitHub"), ("203.0.113.200", "VPN"), ("2001:db8:4::1", "VPN")),
+        *(("192.0.2.1", None), ("2001:db8:5::1", None)),
+    ],
+)
+def test_regions_of_services(tmp_path: Path, ip: str, region: str | None):
+    networks = read_services(documents(tmp_path, AWS=AWS, GCP=GCP, GitHub=GITHUB, VPN=VPN))
+    assert networks.label(ipaddress.ip_address(ip)) == region
+
+
+def test_a_service_of_another_name_goes_by_its_name_alone(tmp_path: Path):
+    """Also where its document has the shape of one that tells regions."""
+    paths = documents(tmp_path, Azure=GCP, List="203.0.113.0/24")
+    assert {label for _, label in read_ranges("Azure", paths["Azure"])} == {"Azure"}
+    assert read_ranges("List", paths["List"]) == [("203.0.113.0/24", "List")]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("<html>Not found</html>", "html"),
+        ("203.0.113.0/33", "203.0.113.0/33"),
+        ({"prefixes": [{"ip_prefix": "x", "region": "y"}]}, "'x'"),
+        ({"prefixes": [{"region": "y"}]}, "names no address range"),
+        ("[1, 2]", "neither a known range document nor a CIDR block a line"),
+    ],
+)
+def test_a_document_that_is_none_is_refused_by_name(
+    tmp_path: Path, content: dict | str, message: str
+):
+    paths = documents(tmp_path, GCP=GCP, AWS=content)
+    with pytest.raises(UserError, match=re.escape(message)) as refusal:
+        read_services(paths)
+    assert str(paths["AWS"]) in str(refusal.value)
+
+
+@pytest.mark.xfail(strict=True, reason="an empty document counts as one without ranges")
+@pytest.mark.parametrize("content", ["", "# nothing\n", "{}", '{"prefixes": []}'])
+def test_a_document_without_a_range_is_refused_by_name(tmp_path: Path, content: str):
+    """A download that went wrong must not give a service's addresses other regions for ever."""
+    paths = documents(tmp_path, GCP=GCP, AWS=content)
+    with pytest.raises(UserError) as refusal:
+        read_services(paths)
+    assert str(paths["AWS"]) in str(refusal.value)
+
+
+# --- Providers -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("record", "region"),
+    [
+        ({"country": "US", "region": "California"}, "US/California"),
+        ({"country": "United States", "country_code": "US", "region": "Iowa"}, "US/Iowa"),
+        ({"country_code": "US"}, "US"),
+        ({"country": "US", "region": ""}, "US"),
+        ({"geo": {"country": "Japan", "country_code": "JP", "region": "Tokyo"}}, "JP/Tokyo"),
+        ({"geo": {"country_code": "JP"}, "as": {"asn": "AS1"}}, "JP"),
+        (
+            {"country": {"iso_code": "DE"}, "subdivisions": [{"names": {"en": "Saxony"}}]},
+            "DE/Saxony",
+        ),
+        ({"country": {"iso_code": "DE"}, "subdivisions": []}, "DE"),
+        ({"country": {"iso_code": "DE"}, "subdivisions": [{"names": {"de": "Sachsen"}}]}, "DE"),
+        ({"country": {"iso_code": "DE"}, "subdivisions": [{"iso_code": "SN"}]}, "DE"),
+        ({"country": {"iso_code": "DE"}}, "DE"),
+        ({"country": {"names": {"en": "Germany"}}}, None),
+        ({"region": "California"}, None),
+        ({"country": "", "region": "California"}, None),
+        ({"country": "Germany"}, None),
+        ({"bogon": True}, None),
+        ({}, None),
+    ],
+)
+def test_regions_of_records(record: dict, region: str | None):
+    assert region_of(record) == region
+    assert oracle.place_of_record(record) == region
+
+
+def write_mmdb(path: Path, version: int, records: Mapping[str, dict]) -> Path:
+    writer = MMDBWriter(version, ipv4_compatible=version == 6)
+    for network, record in records.items():
+        writer.insert_network(IPSet([network]), record)
+    writer.to_db_file(str(path))
+    return path
+
+
+@pytest.mark.parametrize("version", [4, 6])
+def test_a_database_answers(tmp_path: Path, version: int):
+    records = {"192.0.2.0/24": {"country": "US", "region": "Ohio"}}
+    records |= {"2001:db8::/32": {"country": "CA"}} if version == 6 else {}
+    database = Database(write_mmdb(tmp_path / "x.mmdb", version, records))
+    assert database.region(ipaddress.ip_address("192.0.2.7")) == "US/Ohio"
+    assert database.region(ipaddress.ip_address("198.51.100.7")) is None
+    ipv6 = database.region(ipaddress.ip_address("2001:db8::7"))
+    assert ipv6 == ("CA" if version == 6 else None)
+
+
+def test_what_is_no_database_is_refused_by_name(tmp_path: Path):
+    (tmp_path / "x.mmdb").write_bytes(b"x" * 100)
+    for name in ("x.mmdb", "missing.mmdb"):
+        with pytest.raises(UserError, match=f"{name} is no MMDB database"):
+            Database(tmp_path / name)
+
+
+class Somebody:
+    """A provider that knows all addresses, or none."""
+
+    def __init__(self, answer: str | None) -> None:
+        self.answer = answer
+
+    def region(self, address: ipaddress.IPv4Address) -> str | None:
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("ip", "answer", "region"),
+    [
+        ("203.0.113.1", "US", "VPN"),
+        ("192.0.2.1", "US/Ohio", "US/Ohio"),
+        ("192.0.2.1", None, "bogon"),
+        ("10.0.0.7", None, "bogon"),
+        ("2001:db8::1", None, "bogon"),
+        ("192.31.196.7", None, "unknown"),
+        ("2620:4f:8000::7", None, "unknown"),
+        ("-", "US", "unknown"),
+        ("localhost", None, "unknown"),
+        ("192.0.2.1.5", "US", "unknown"),
+        ("", "US", "unknown"),
+    ],
+)
+def test_the_order_of_answers(ip: str, answer: str | None, region: str):
+    services = Networks([("203.0.113.0/24", "VPN")])
+    assert locate.region(ip, services, Somebody(answer)) == region
+
+
+@pytest.mark.parametrize(
+    ("ip", "region"),
+    [("203.0.113.1", "VPN"), ("10.0.0.7", "undetermined"), ("-", "unknown")],
+)
+def test_nobody_is_asked(ip: str, region: str):
+    assert locate.region(ip, Networks([("203.0.113.0/24", "VPN")]), Nobody()) == region
+
+
+def test_an_address_is_looked_up_once_and_an_undetermined_one_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("IP_HASH_SALT", "salt")
+    texts = ["192.0.2.1", "203.0.113.1", "-"]
+    ips = written(tmp_path / "ips.parquet", IPS, *((text,) for text in texts))
+    hashes = [hash_address(b"salt", text) for text in texts]
+    keys = written(tmp_path / "hashes.parquet", HASHES, *((key,) for key in hashes))
+    cache = tmp_path / "cache/regions.parquet"
+
+    def located(vpn: str, country: str | None) -> dict[str, str]:
+        mmdb = country and write_mmdb(
+            tmp_path / "x.mmdb", 6, {"192.0.2.0/24": {"country": country}}
+        )
+        locate.main(
+            ips=[ips, ips],
+            hashes=[keys, keys],
+            services=documents(tmp_path, VPN=vpn),
+            mmdb=mmdb,
+            cache=tmp_path / "cache",
+            regions=tmp_path / "regions.parquet",
+        )
+        rows = dict(pl.read_parquet(tmp_path / "regions.parquet").rows())
+        return {text: rows[key] for text, key in zip(texts, hashes, strict=True)}
+
+    first = located("203.0.113.0/24", None)
+    assert first == {"192.0.2.1": "undetermined", "203.0.113.1": "VPN", "-": "unknown"}
+    assert sorted(pl.read_parquet(cache)["region"]) == ["VPN", "unknown"]
+    second = located("198.51.100.0/24", "US")
+    assert second == {**first, "192.0.2.1": "US"}
+    assert located("198.51.100.0/24", "DE") == second
+    assert pl.read_parquet(cache)["hash"].is_sorted()
+
+
+# --- Addresses -----------------------------------------------------------------------------------
+
+
+def near(version: int) -> st.SearchStrategy[str]:
+    """Addresses that often lie in the same blocks."""
+    base = ipaddress.ip_address("192.0.2.0" if version == 4 else "2001:db8::")
+    return st.integers(0, 1023).map(lambda number: str(base + number))
+
+
+ADDRESSES = near(4) | near(6) | st.ip_addresses().map(str)
+BLOCKS = st.tuples(ADDRESSES, st.integers(0, 128)).map(
+    lambda pair: f"{pair[0]}/{pair[1] if ':' in pair[0] else pair[1] % 33}"
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(BLOCKS | ADDRESSES, max_size=8), ADDRESSES)
+def test_the_longest_prefix_wins_and_of_equal_ones_the_first(blocks: list[str], text: str):
+    address = ipaddress.ip_address(text)
+    parsed = [ipaddress.ip_network(block, strict=False) for block in blocks]
+    around = [
+        (-network.prefixlen, number)
+        for number, network in enumerate(parsed)
+        if network.version == address.version and address in network
+    ]
+    networks = Networks((block, str(number)) for number, block in enumerate(blocks))
+    assert networks.label(address) == (str(min(around)[1]) if around else None)
+    assert (text in networks) == bool(around)
+    assert bool(networks) == bool(blocks)
+
+
+@pytest.mark.parametrize("text", ["-", "", "localhost", "192.0.2.1.5", "192.0.2.01", "1", "::g"])
+def test_what_is_no_address(text: str):
+    assert parse_address(text) is None
+    assert text not in Networks(unlabelled(["0.0.0.0/0", "::/0"]))
+
+
+# --- Hashes --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_salt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("IP_HASH_SALT", raising=False)
+
+
+@pytest.mark.usefixtures("no_salt")
+def test_a_salt_is_made_once_and_said_so(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    cache = tmp_path / "cache"
+    with caplog.at_level(logging.WARNING):
+        key = read_salt(cache)
+        assert read_salt(cache) == key
+    assert re.fullmatch(rb"[0-9a-f]{64}", key)
+    assert (cache / "salt").read_bytes() == key + b"\n"
+    [record] = caplog.records
+    assert "IP_HASH_SALT is not set, so a random salt was made" in record.getMessage()
+    assert key.decode() not in record.getMessage()
+    assert {path.name: stat.S_IMODE(path.stat().st_mode) for path in cache.iterdir()} == {
+        "salt": 0o600,
+        "salt.fingerprint": 0o600,
+    }
+    assert stat.S_IMODE(cache.stat().st_mode) == 0o700
+
+
+def test_a_salt_of_the_environment_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("IP_HASH_SALT", " 0123abcd\n")
+    assert read_salt(tmp_path) == b"0123abcd"
+    assert [path.name for path in tmp_path.iterdir()] == ["salt.fingerprint"]
+    assert "0123abcd" not in (tmp_path / "salt.fingerprint").read_text()
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "message"),
+    [
+        ("first-salt", "second-salt", "The salt is not the one that"),
+        ("", "second-salt", "The salt is not the one that"),
+        ("first-salt", "", "IP_HASH_SALT is not set, but"),
+    ],
+)
+def test_another_salt_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, now: str, message: str
+):
+    monkeypatch.setenv("IP_HASH_SALT", before)
+    key = read_salt(tmp_path)
+    monkeypatch.setenv("IP_HASH_SALT", now)
+    with pytest.raises(UserError, match=message) as refusal:
+        read_salt(tmp_path)
+    assert str(tmp_path) in str(refusal.value)
+    assert key.decode() not in str(refusal.value)
+    monkeypatch.setenv("IP_HASH_SALT", before)
+    assert read_salt(tmp_path) == key
+
+
+@pytest.mark.usefixtures("no_salt")
+def test_jobs_that_ask_at_once_get_the_same_salt(tmp_path: Path):
+    code = "import sys, pathlib, _hashes; print(_hashes.read_salt(pathlib.Path(sys.argv[1])))"
+    scripts = Path(__file__).parents[1] / "scripts"
+    jobs = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path)],
+            env={**os.environ, "PYTHONPATH": str(scripts)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        for _ in range(6)
+    ]
+    assert len({job.communicate()[0] for job in jobs}) == 1
+    assert {job.returncode for job in jobs} == {0}
+    assert {path.name for path in tmp_path.iterdir()} == {"salt", "salt.fingerprint"}
+
+
+def test_a_hash_is_keyed():
+    assert hash_address(b"a", "192.0.2.1") != hash_address(b"b", "192.0.2.1")
+    assert len(hash_address(b"a", "-")) == 32
+    assert fingerprint(b"a") != fingerprint(b"b")
