@@ -42,6 +42,7 @@ rule all:
     default_target: True
     input:
         f"{RESULTS}/published/totals.json",
+        listing_check(),
 
 
 include: "rules/reduce.smk"
@@ -60,3 +61,11 @@ include: "rules/publish.smk"
 
 onstart:
     take_folders()
+
+
+onsuccess:
+    tell_faults_of_listing()
+
+
+onerror:
+    tell_faults_of_listing()
