@@ -56,6 +56,7 @@ include: "rules/gather.smk"
 include: "rules/map.smk"
 include: "rules/totals.smk"
 include: "rules/coordinates.smk"
+include: "rules/provenance.smk"
 include: "rules/publish.smk"
 
 
