@@ -42,6 +42,7 @@ rule all:
     default_target: True
     input:
         f"{RESULTS}/published/totals.json",
+        listing_check(),
 
 
 include: "rules/reduce.smk"
@@ -55,8 +56,17 @@ include: "rules/gather.smk"
 include: "rules/map.smk"
 include: "rules/totals.smk"
 include: "rules/coordinates.smk"
+include: "rules/provenance.smk"
 include: "rules/publish.smk"
 
 
 onstart:
     take_folders()
+
+
+onsuccess:
+    tell_faults_of_listing()
+
+
+onerror:
+    tell_faults_of_listing()

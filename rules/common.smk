@@ -2,14 +2,17 @@
 
 import json
 import sys
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from _config import check, excluded_years, found, selects
+from _config import check, config_digest, excluded_years, found, selects
 from _files import hold, keep_private
 from _log import UserError
 from _raw_logs import Day, find_days, newest_file, size_of
+from _refresh import Selection, as_text, fault_report, folder_of, now, plan, read_state, token
+from _software import VERSION, git_commit
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
@@ -138,3 +141,55 @@ def mapped_dandisets(wildcards) -> list[str]:
         for dandiset in sorted(json.loads(gathered.read_text())["dandisets"])
         if selects(config, dandiset)
     ]
+
+
+def listing_plan() -> tuple[str, str]:
+    """When the listing of Dandisets is fetched: the token for Snakemake, and a line to read.
+
+    No network: only what the last time left in the cache.
+    """
+    dandi = config["dandi"]
+    state = read_state(folder_of(Path(CACHE), dandi["api_url"]))
+    selection = Selection(
+        only=tuple(config["restrict_to_dandisets"]), without=tuple(config["exclude"]["dandisets"])
+    )
+    today = as_text(now())[:10]
+    # Snakemake records what its main process says; a job's own process reads this file again.
+    moment = time.time_ns() if workflow.is_main_process else 0
+    return (
+        token(state, dandi["refresh"], today, moment),
+        plan(state, dandi["refresh"], selection, today),
+    )
+
+
+LISTING_TOKEN, LISTING_PLAN = listing_plan()
+
+if workflow.is_main_process and config["dandi"]["source"] == "api":
+    logger.info(LISTING_PLAN)
+
+
+def listing_input(wildcards) -> str:
+    """The listing of Dandisets: the configured snapshot, or what the API told."""
+    if config["dandi"]["source"] == "api":
+        return f"{RESULTS}/dandisets/listing.parquet"
+    return found_input(config["dandi"]["snapshot"])
+
+
+def missing_listing_input(wildcards) -> list[str]:
+    """The listing of Dandisets, unless it is there: then it is taken as it is."""
+    listing = listing_input(wildcards)
+    return [] if Path(listing).exists() else [listing]
+
+
+def listing_check() -> list[str]:
+    """What ends a run with an error if a Dandiset has no listing: asked for from the API only."""
+    return [f"{RESULTS}/dandisets/checked"] if config["dandi"]["source"] == "api" else []
+
+
+def tell_faults_of_listing() -> None:
+    """Say at the end of a run which Dandisets keep their last listing, or have none."""
+    fetched = Path(RESULTS) / "dandisets" / "fetched.json"
+    if config["dandi"]["source"] == "api" and fetched.exists():
+        told = json.loads(fetched.read_text(encoding="utf-8"))
+        for line in fault_report(told["faults"], told["missing"]):
+            logger.warning(f"Dandiset listing: {line}")

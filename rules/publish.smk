@@ -1,6 +1,6 @@
 """Exact figures -> what can be shared: rounded, in the form that the public usage page reads.
 
-NEEDS  mapped/
+NEEDS  mapped/, provenance.json
 MAKES  published/
 """
 
@@ -14,6 +14,7 @@ rule publish:
         by_region=f"{RESULTS}/mapped/archive_summary_by_region.tsv",
         by_type=f"{RESULTS}/mapped/archive_summary_by_asset_type_per_week.tsv",
         coordinates=f"{RESULTS}/mapped/region_codes_to_coordinates.yaml",
+        provenance=f"{RESULTS}/provenance.json",
     output:
         totals=f"{RESULTS}/published/totals.json",
     log:

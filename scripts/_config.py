@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,10 +38,11 @@ def check(config: Config, base: Path, *, lists_dandisets: bool = True) -> None:
         UserError: All that is wrong with it, a line each.
     """
     problems = list(_problems(config, base))
-    if lists_dandisets and "snapshot" not in config["dandi"]:
+    dandi = config["dandi"]
+    if lists_dandisets and dandi["source"] == "snapshot" and "snapshot" not in dandi:
         problems.append(
             "dandi.snapshot is missing: without a snapshot no request can be given to a Dandiset. "
-            "Name one, or ask for reduce_all or bin_all alone."
+            "Name one, set dandi.source to api, or ask for reduce_all or bin_all alone."
         )
     if problems:
         raise UserError("The configuration cannot work:\n" + "\n".join(f"- {p}" for p in problems))
@@ -64,7 +67,8 @@ def _problems(config: Config, base: Path) -> Iterator[str]:
 
 def _dandi_problems(dandi: Config, base: Path) -> Iterator[str]:
     if dandi["source"] == "api":
-        yield "dandi.source: api is not there yet. Use snapshot, with a file at dandi.snapshot."
+        if "@" in dandi["api_url"] or "?" in dandi["api_url"] or "#" in dandi["api_url"]:
+            yield "dandi.api_url must be a plain base URL, without user, password, ? and #."
     elif "snapshot" in dandi and not found(dandi["snapshot"], base).is_file():
         yield f"dandi.snapshot: there is no file {dandi['snapshot']}."
 
@@ -92,3 +96,20 @@ def selects(config: Config, dandiset: str) -> bool:
         return True
     chosen = config["restrict_to_dandisets"]
     return dandiset in chosen if chosen else dandiset not in config["exclude"]["dandisets"]
+
+
+def config_digest(config: Config) -> str:
+    """SHA-256 of what in a configuration decides on the figures, its defaults filled in.
+
+    Where files are, and how the archive is asked, does not count: the same input at another place
+    gives the same digest. Of `dandi` nothing does, for the listing has a digest of its own.
+    """
+    counts = {
+        key: value
+        for key, value in config.items()
+        if key not in {"raw_logs", "results", "cache", "dandi"}
+    }
+    regions = {key: value for key, value in config["regions"].items() if key != "mmdb"}
+    counts["regions"] = {**regions, "services": list(regions["services"])}
+    text = json.dumps(counts, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -78,7 +78,15 @@ class Publication:
         )
 
 
-def main(*, mapped: Path, coordinates: Path, published: Path, minimum: int, round_to: int) -> None:
+def main(
+    *,
+    mapped: Path,
+    coordinates: Path,
+    provenance: Path,
+    published: Path,
+    minimum: int,
+    round_to: int,
+) -> None:
     """Write a fresh folder of published files and swap it in.
 
     Every Dandiset is published that has a summary below `mapped`, by this run or an earlier one.
@@ -86,7 +94,8 @@ def main(*, mapped: Path, coordinates: Path, published: Path, minimum: int, roun
     Args:
         mapped: The folder of exact figures.
         coordinates: The coordinates of the regions.
-        published: Where it goes: `totals.json`, `archive_totals.json`,
+        provenance: What the figures were made of and with.
+        published: Where it goes: `totals.json`, `archive_totals.json`, `provenance.json`,
             `region_codes_to_coordinates.yaml` and `summaries/{id}/by_*.tsv`.
         minimum: Counts below it are not told.
         round_to: Other counts are multiples of it.
@@ -112,6 +121,7 @@ def main(*, mapped: Path, coordinates: Path, published: Path, minimum: int, roun
     write_json(fresh / "archive_totals.json", publication.totals(archive))
     write_json(fresh / "totals.json", totals)
     shutil.copyfile(coordinates, fresh / coordinates.name)
+    shutil.copyfile(provenance, fresh / provenance.name)
     swap(fresh, published)
     log.info("%d Dandisets", len(totals))
 
@@ -121,6 +131,7 @@ if "snakemake" in globals():
         main(
             mapped=Path(snakemake.input.archive).parent,
             coordinates=Path(snakemake.input.coordinates),
+            provenance=Path(snakemake.input.provenance),
             published=Path(snakemake.output.totals).parent,
             minimum=snakemake.params.minimum,
             round_to=snakemake.params.round_to,

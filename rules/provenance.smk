@@ -1,0 +1,27 @@
+"""What the figures were made of and with.
+
+NEEDS  dandisets/listing.json, accounting.tsv
+MAKES  provenance.json, which publish copies
+"""
+
+
+rule provenance:
+    input:
+        listing=f"{RESULTS}/dandisets/listing.json",
+        accounting=f"{RESULTS}/accounting.tsv",
+    output:
+        provenance=f"{RESULTS}/provenance.json",
+    log:
+        f"{RESULTS}/logs/provenance.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/provenance.tsv"
+    conda:
+        CONDA
+    params:
+        version=VERSION,
+        commit=lambda wildcards: git_commit(Path(workflow.basedir)),
+        config=config_digest(config),
+        minimum=config["privacy"]["minimum"],
+        round_to=config["privacy"]["round_to"],
+    script:
+        "../scripts/provenance.py"
