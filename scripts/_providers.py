@@ -269,7 +269,7 @@ class Ipinfo:
                 replies = handler.getBatchDetails(
                     batch, batch_size=self.BATCH, timeout_per_batch=self.TIMEOUT
                 )
-                records = records_of(replies)
+                records = records_of(batch, replies)
             except RequestQuotaExceededError:
                 failure = _web.NoAnswerError("HTTP 429, its quota is used up", 429)
             except Exception as error:
@@ -304,11 +304,12 @@ def read_token() -> str:
     return token
 
 
-def records_of(replies: Any) -> dict[str, dict[str, Any]]:
+def records_of(batch: Iterable[str], replies: Any) -> dict[str, dict[str, Any]]:
     """The records among the replies to a batch; an error in place of a record is none."""
+    found = ((address, replies.get(address)) for address in batch)
     return {
         address: reply
-        for address, reply in dict(replies).items()
+        for address, reply in found
         if isinstance(reply, dict) and "error" not in reply
     }
 

@@ -46,8 +46,10 @@ def share_to_check(known: pl.DataFrame, days: int, recheck_days: int, today: dat
         return known.clear()
     share = math.ceil(len(known) * min(days / recheck_days, 1))
     overdue = (known.get_column("checked") < today - timedelta(recheck_days)).sum()
-    oldest = known.filter(pl.col("checked") < today).sort("checked", "hash")
-    return oldest.head(max(share, overdue))
+    count = max(share, overdue)
+    if not count:
+        return known.clear()
+    return known.filter(pl.col("checked") < today).sort("checked", "hash").head(count)
 
 
 def with_addresses(wanted: pl.DataFrame, ips: list[Path]) -> pl.DataFrame:
@@ -120,6 +122,20 @@ class Lookup:
         return sum(self._before[text] is None for text in self._hashes)
 
 
+def regions_of(seen: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """The regions of the hashes of all months, undetermined if not known: `REGIONS_BY_HASH`.
+
+    Args:
+        seen: With `hash`.
+        known: `CACHED_REGIONS`, sorted by hash.
+    """
+    columns = REGIONS_BY_HASH.names()
+    found = known.join(seen, on="hash", how="semi", maintain_order="left").select(columns)
+    others = seen.join(known, on="hash", how="anti").select("hash", region=pl.lit(UNDETERMINED))
+    # To sort costs a second for a million, and mostly there is nothing to put in between.
+    return pl.concat([found, others]).sort("hash") if len(others) else found
+
+
 def main(
     *,
     ips: list[Path],
@@ -156,30 +172,24 @@ def main(
     read_salt(cache)
     store = RegionCache(cache)
     last = last_attempt(cache)
-    networks = read_services(find_documents(services, cache, today))
 
     seen = unique_hashes(hashes)
-    known = seen.join(store.merge(), on="hash", how="left")
-    new = known.filter(pl.col("region").is_null())
+    known = store.merge()
+    new = seen.join(known, on="hash", how="anti").with_columns(region=pl.lit(None, pl.String))
     days = (today - last.day).days if last else 0
-    old = share_to_check(known.drop_nulls("region"), days, recheck_days, today)
-    wanted = with_addresses(pl.concat([new, old]).rename({"region": "before"}), ips)
+    old = share_to_check(known.join(seen, on="hash"), days, recheck_days, today)
+    columns = ["hash", "month", "row", pl.col("region").alias("before")]
+    wanted = with_addresses(pl.concat([new.select(columns), old.select(columns)]), ips)
     log.info("%d addresses, %d of them new; %d to be checked again", len(seen), len(new), len(old))
 
     lookup = Lookup(wanted, store, today)
     try:
-        lookup.by_services(networks)
-        lookup.by_provider(provider)
+        if len(wanted):
+            lookup.by_services(read_services(find_documents(services, cache, today)))
+            lookup.by_provider(provider)
     finally:
         everything = store.merge()
-    write_table(
-        seen.select("hash")
-        .join(everything, on="hash", how="left")
-        .with_columns(pl.col("region").fill_null(UNDETERMINED))
-        .sort("hash"),
-        regions,
-        REGIONS_BY_HASH,
-    )
+    write_table(regions_of(seen, everything), regions, REGIONS_BY_HASH)
     left = lookup.unanswered()
     keep_attempt(cache, Attempt(attempt, today, left if provider.may_answer_later else 0))
     log.info("%d new regions, %d undetermined; %d moved", len(new) - left, left, lookup.moved)
