@@ -31,6 +31,8 @@ BOGON = "bogon"
 
 TOKEN_VARIABLE = "IPINFO_CREDENTIALS"
 
+_CODE = re.compile("[A-Z]{2}")
+
 Answers = dict[str, str]
 """The region of each address."""
 
@@ -73,23 +75,26 @@ def region_of(record: Any) -> str | None:
     in a `geo` of their own in the newer ones; MaxMind and DB-IP: `country.iso_code` and
     `subdivisions[0].names.en`.
     """
-    if not isinstance(record, Mapping):
+    if not isinstance(record, dict):
         return None
     geo = record.get("geo")
-    place = {**geo, **record} if isinstance(geo, Mapping) else record
+    place = {**geo, **record} if isinstance(geo, dict) else record
     country, name = place.get("country"), place.get("region")
-    if isinstance(country, Mapping):
+    if isinstance(country, dict):
         country = country.get("iso_code")
-    code = next((code for code in (place.get("country_code"), country) if _is_code(code)), None)
-    divisions = place.get("subdivisions")
-    if not name and divisions:
+    code = place.get("country_code")
+    if not _is_code(code):
+        code = country
+        if not _is_code(code):
+            return None
+    if not name and (divisions := place.get("subdivisions")):
         name = divisions[0].get("names", {}).get("en")
-    return f"{code}/{name}" if code and name and isinstance(name, str) else code
+    return f"{code}/{name}" if name and isinstance(name, str) else code
 
 
 def _is_code(value: Any) -> bool:
     """Whether a value looks like an ISO 3166-1 alpha-2 code."""
-    return isinstance(value, str) and re.fullmatch("[A-Z]{2}", value) is not None
+    return isinstance(value, str) and _CODE.fullmatch(value) is not None
 
 
 def not_known(address: Address) -> str:
