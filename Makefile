@@ -9,7 +9,8 @@ RESOLVE := ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env env-slurm demo test lint format lock example bench bench-reduce bench-bin rulegraph clean
+.PHONY: help env env-slurm demo test lint format lock example bench bench-reduce bench-bin \
+	bench-regions rulegraph clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,13 +46,16 @@ lock: .venv/.installed ## Resolve envs/*.in into the locks; UPGRADE=1 takes the 
 example: .venv/.installed ## Write the bundled example, tests/example, anew
 	$(BIN)/python tests/simulate.py example tests/example
 
-bench: bench-reduce bench-bin ## Run every benchmark
+bench: bench-reduce bench-bin bench-regions ## Run every benchmark
 
 bench-reduce: .venv/.installed ## Measure reduce on a busy day
 	$(BIN)/python bench/reduce.py
 
 bench-bin: .venv/.installed ## Measure bin on a busy month
 	$(BIN)/python bench/bin.py
+
+bench-regions: .venv/.installed ## Measure finding regions; PREDECESSOR_SAMPLE=10000 takes an hour
+	$(BIN)/python bench/regions.py
 
 rulegraph: .venv/.installed ## Draw docs/rulegraph.svg anew; needs graphviz
 	@work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && \

@@ -3,11 +3,13 @@
 import json
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
-from _config import check, config_digest, excluded_years, found, selects
+from _attempts import last_attempt, next_number
+from _config import check, config_digest, excluded_years, found, is_url, selects
 from _files import hold, keep_private
 from _log import UserError
 from _raw_logs import Day, find_days, newest_file, size_of
@@ -121,6 +123,26 @@ def mmdb_input() -> list[str]:
     """The provider's database, if that is what the provider is."""
     regions = config["regions"]
     return [found_input(regions["mmdb"])] if regions["provider"] == "mmdb" else []
+
+
+def service_sources() -> dict[str, str]:
+    """The range document of each service: its URL, or its file where that is."""
+    services = config["regions"]["services"]
+    return {
+        label: source if is_url(source) else found_input(source)
+        for label, source in services.items()
+    }
+
+
+def attempt_of_locate() -> int:
+    """The number of the coming run of `locate`: it changes when there is something to ask again."""
+    regions = config["regions"]
+    return next_number(
+        last_attempt(Path(CACHE)),
+        today=datetime.now(UTC).date(),
+        recheck_days=regions["recheck_days"],
+        max_lookups=regions.get("max_lookups"),
+    )
 
 
 def routed_month(pattern: str):

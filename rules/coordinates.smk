@@ -1,7 +1,7 @@
 """The regions that occur -> where they are.
 
 NEEDS  mapped/archive_summary_by_region.tsv, config/coordinates.yaml (the user's own; optional)
-MAKES  mapped/region_codes_to_coordinates.yaml
+MAKES  mapped/region_codes_to_coordinates.yaml, and in the cache coordinates.json if OpenCage was asked
 """
 
 
@@ -22,5 +22,9 @@ rule coordinates:
         f"{RESULTS}/benchmarks/coordinates.tsv"
     conda:
         CONDA
+    params:
+        cache=CACHE,
+        opencage_url=config["regions"]["opencage_url"],
+        asks_opencage="OPENCAGE_API_KEY" in os.environ,
     script:
         "../scripts/coordinates.py"

@@ -1,8 +1,11 @@
 """The addresses of all months -> hashed, and each hash with its region, looked up once.
 
 NEEDS  binned/{year}-{month}.ips.parquet, the services' range documents, the provider's database
-MAKES  binned/{year}-{month}.hashes.parquet, lookup/regions.parquet, and more rows in the cache's
-       regions.parquet   (all private)
+MAKES  binned/{year}-{month}.hashes.parquet, lookup/regions.parquet, and in the cache regions.parquet,
+       regions.json, services/   (all private)
+
+`locate` runs again when addresses wait for an answer, and in the first run of a day, to check the
+regions that were looked up longest ago: its param `attempt` tells Snakemake so.
 """
 
 
@@ -27,7 +30,7 @@ rule locate:
     input:
         ips=of_months(f"{RESULTS}/binned/{{year}}-{{month}}.ips.parquet"),
         hashes=of_months(f"{RESULTS}/binned/{{year}}-{{month}}.hashes.parquet"),
-        services=[found_input(path) for path in config["regions"]["services"].values()],
+        services=[source for source in service_sources().values() if not is_url(source)],
         mmdb=mmdb_input(),
     output:
         regions=f"{RESULTS}/lookup/regions.parquet",
@@ -39,7 +42,11 @@ rule locate:
         CONDA
     params:
         cache=CACHE,
-        labels=list(config["regions"]["services"]),
+        services=service_sources(),
         provider=config["regions"]["provider"],
+        max_lookups=config["regions"].get("max_lookups"),
+        ipinfo_url=config["regions"].get("ipinfo_url"),
+        recheck_days=config["regions"]["recheck_days"],
+        attempt=attempt_of_locate(),
     script:
         "../scripts/locate.py"

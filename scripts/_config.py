@@ -26,6 +26,11 @@ def found(name: str, base: Path) -> Path:
     return base / path
 
 
+def is_url(source: str) -> bool:
+    """Whether this is on the web, not in a file."""
+    return source.startswith(("https://", "http://"))
+
+
 def check(config: Config, base: Path, *, lists_dandisets: bool = True) -> None:
     """Refuse a configuration that cannot work, before any job starts.
 
@@ -74,15 +79,13 @@ def _dandi_problems(dandi: Config, base: Path) -> Iterator[str]:
 
 
 def _region_problems(regions: Config, base: Path) -> Iterator[str]:
-    if regions["provider"] == "ipinfo":
-        yield "regions.provider: ipinfo is not there yet. Use mmdb, or none."
     if regions["provider"] == "mmdb" and "mmdb" not in regions:
         yield "regions.mmdb is missing: regions.provider mmdb needs the path of a database."
     elif regions["provider"] == "mmdb" and not found(regions["mmdb"], base).is_file():
         yield f"regions.mmdb: there is no file {regions['mmdb']}."
-    for label, path in regions["services"].items():
-        if not found(path, base).is_file():
-            yield f"regions.services.{label}: there is no file {path}."
+    for label, source in regions["services"].items():
+        if not is_url(source) and not found(source, base).is_file():
+            yield f"regions.services.{label}: there is no file {source}, and this is no URL."
 
 
 def excluded_years(config: Config) -> frozenset[int]:

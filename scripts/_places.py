@@ -26,7 +26,9 @@ EVERYWHERE = ["AWS/GLOBAL", "GCP/global"]
 CITY_STATE_DEGREES = 0.3
 
 # What coordinates can come from, best first; see locate.
-SOURCES = pl.Enum(["override", "cloud", "region", "name", "country", "approximate"])
+SOURCES = pl.Enum(["override", "cloud", "region", "name", "geocoder", "country", "approximate"])
+
+POINTS = pl.Schema({"region": pl.String, "latitude": pl.Float64, "longitude": pl.Float64})
 
 # Letters that Unicode does not take apart into a Latin letter and an accent.
 LETTERS = {
@@ -222,8 +224,7 @@ def read_override(path: Path | None) -> pl.DataFrame:
     if not isinstance(entries, dict):
         raise UserError(f"{path}: this must be a mapping of regions to coordinates.")
     rows = [(label, *_checked_point(path, label, point)) for label, point in entries.items()]
-    schema = {"region": pl.String, "latitude": pl.Float64, "longitude": pl.Float64}
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    return pl.DataFrame(rows, schema=POINTS, orient="row")
 
 
 def _checked_point(path: Path | None, label: Any, point: Any) -> tuple[float, float]:
@@ -242,7 +243,9 @@ def _checked_point(path: Path | None, label: Any, point: Any) -> tuple[float, fl
     return float(point["latitude"]), float(point["longitude"])
 
 
-def locate(regions: Iterable[str], override: Path | None = None) -> pl.DataFrame:
+def locate(
+    regions: Iterable[str], override: Path | None = None, geocoded: pl.DataFrame | None = None
+) -> pl.DataFrame:
     """Find the coordinates of regions.
 
     They come from the first of:
@@ -251,9 +254,10 @@ def locate(regions: Iterable[str], override: Path | None = None) -> pl.DataFrame
     2. `cloud`: the cloud table.
     3. `region`: the places table, country and name as they stand.
     4. `name`: the same up to case, accents, punctuation, words such as Province, and aliases.
-    5. `country`: the country's own point, for a bare code (`US`), a city state (`HK/Hong Kong`),
+    5. `geocoder`: what a geocoder said earlier, `geocoded`.
+    6. `country`: the country's own point, for a bare code (`US`), a city state (`HK/Hong Kong`),
        and a country of which the table has no regions (`NU/Niue`).
-    6. `approximate`: the country's own point, for a region of it that the table lacks. A map that
+    7. `approximate`: the country's own point, for a region of it that the table lacks. A map that
        shows the region somewhere in its country is better than one that loses its bytes, but the
        user should hear of it.
 
@@ -264,6 +268,7 @@ def locate(regions: Iterable[str], override: Path | None = None) -> pl.DataFrame
         (degrees), `source` (see above).
     """
     labels = _labels(regions)
+    answers = pl.DataFrame(schema=POINTS) if geocoded is None else geocoded
     places = _with_keys(
         labels.with_columns(
             country=country_of(pl.col("region")),
@@ -276,6 +281,7 @@ def locate(regions: Iterable[str], override: Path | None = None) -> pl.DataFrame
         _tagged(_by_name(places, "name"), "region"),
         _tagged(_by_name(places, "folded"), "name"),
         _tagged(_by_name(places, "stem"), "name"),
+        _tagged(labels.join(answers, on="region"), "geocoder"),
         _by_country(places),
     ]
     return pl.concat(found).unique("region", keep="first", maintain_order=True).sort("region")

@@ -37,6 +37,8 @@ IPS = pl.Schema({"ip_address": pl.String})
 HASHES = pl.Schema({"hash": pl.Binary})
 """One row per row of the month's ips, in their order."""
 REGIONS_BY_HASH = pl.Schema({"hash": pl.Binary, "region": pl.String})
+CACHED_REGIONS = pl.Schema({"hash": pl.Binary, "region": pl.String, "checked": pl.Date})
+"""`checked` is the day on which the region was found, or found to be the same."""
 ASSETS = pl.Schema(
     {
         "dandiset": pl.String,

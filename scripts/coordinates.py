@@ -5,7 +5,8 @@ from pathlib import Path
 
 import polars as pl
 import yaml
-from _files import replacing
+from _files import keep_private, replacing
+from _geocoder import as_table, ask
 from _log import logging_to
 from _places import by_label, locate, natural_order, unknown_cloud_regions, without_coordinates
 
@@ -44,7 +45,33 @@ def warn_of_gaps(regions: pl.Series, located: pl.DataFrame) -> None:
         )
 
 
-def main(*, regions: Path, coordinates: Path, override: Path | None) -> None:
+def locate_with_geocoder(
+    regions: pl.Series, override: Path | None, kept: Path, url: str
+) -> pl.DataFrame:
+    """Locate regions, those that the tables lack by a geocoder if there is a key for it.
+
+    Args:
+        regions: Labels.
+        override: See main.
+        kept: What the geocoder answered so far.
+        url: Of the geocoder.
+
+    Returns:
+        See `_places.locate`.
+    """
+    located = locate(regions, override)
+    lacking = located.filter(pl.col("source") == "approximate")["region"]
+    return locate(regions, override, as_table(ask(lacking, kept, url)))
+
+
+def main(
+    *,
+    regions: Path,
+    coordinates: Path,
+    override: Path | None,
+    cache: Path | None = None,
+    opencage_url: str = "",
+) -> None:
     """Write the coordinates of the regions of the archive, for the map of the public page.
 
     Args:
@@ -53,12 +80,20 @@ def main(*, regions: Path, coordinates: Path, override: Path | None) -> None:
             decimals, keys in natural order. Labels without a place (`GitHub`) are left out.
         override: Coordinates of the user's own in the same form, which go first; None if there are
             none.
+        cache: The folder that keeps what OpenCage answered, `coordinates.json`; None for the tables
+            alone.
+        opencage_url: Where OpenCage is. It is asked for what the tables lack, if OPENCAGE_API_KEY
+            is set.
 
     Raises:
         UserError: `override` has another form.
     """
     labels = read_regions(regions)
-    located = locate(labels, override)
+    if cache is None:
+        located = locate(labels, override)
+    else:
+        kept = keep_private(cache) / "coordinates.json"
+        located = locate_with_geocoder(labels, override, kept, opencage_url)
     text = yaml.safe_dump(by_label(located), allow_unicode=True, sort_keys=False)
     with replacing(coordinates) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
@@ -72,4 +107,6 @@ if "snakemake" in globals():
             regions=Path(snakemake.input.regions),
             coordinates=Path(snakemake.output.coordinates),
             override=next((Path(path) for path in snakemake.input.override), None),
+            cache=Path(snakemake.params.cache),
+            opencage_url=snakemake.params.opencage_url,
         )

@@ -193,7 +193,6 @@ def test_country_of_a_cloud_region_is_where_it_stands(region, country):
 @pytest.mark.parametrize("region", [*PLACELESS, "AWS", "GCP", "ZZ", "us", ""])
 def test_what_is_no_place_and_in_no_country(region):
     assert countries(region) == [None]
-    assert pl.select(_places.is_place(pl.lit(region))).item() is False
 
 
 @pytest.mark.parametrize(
@@ -376,6 +375,26 @@ def test_folding_ignores_case_and_composition():
     for write in (str.upper, str.lower, lambda name: unicodedata.normalize("NFD", name)):
         other = pl.DataFrame({"name": [write(name) for name in own]})
         assert other.select(_places.fold(pl.col("name"))).equals(folded)
+
+
+def seen_regions() -> list[str]:
+    """Every country/region label that the archive has published."""
+    text = Path(__file__).with_name("seen_regions.txt").read_text("utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    return [f"{line[:2]}/{name}" for line in lines for name in line[4:].split("|")]
+
+
+def test_what_the_archive_has_seen_has_coordinates_in_its_own_country(towns):
+    labels = seen_regions()
+    assert len(labels) > 731
+    located = _places.locate(labels)
+    assert located.height == len(labels)
+    precise = located.filter(pl.col("source") != "approximate")
+    assert precise.height / len(labels) > 0.99
+    here = located.with_columns(country=pl.col("region").str.slice(0, 2))
+    points = towns.with_columns(pl.col("latitude", "longitude").round(4))
+    strays = here.join(points, on=["country", "latitude", "longitude"], how="anti")
+    assert strays.rows() == []
 
 
 # --- the user's own ------------------------------------------------------------------------------
