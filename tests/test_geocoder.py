@@ -2,6 +2,7 @@
 
 import json
 import logging
+import threading
 
 import _geocoder
 import _web
@@ -28,7 +29,6 @@ def in_its_country(asked):
 def run(tmp_path, monkeypatch, caplog):
     """The rule on some regions; no message may show the key."""
     monkeypatch.setattr(_web, "WAIT", 0.0)
-    monkeypatch.setattr(_web, "TIMEOUT", (1, 0.2))
     monkeypatch.setattr(_geocoder, "PAUSE", 0.0)
     monkeypatch.setenv("OPENCAGE_API_KEY", KEY)
     caplog.set_level(logging.INFO)
@@ -120,9 +120,8 @@ def test_a_failure_ends_the_asking_and_loses_nothing(run, tmp_path, caplog, repl
         assert run(server)["US/Somewhere"] == {"latitude": 10.5, "longitude": -20.25}
 
 
-def test_a_time_out(run, caplog):
-    import threading
-
+def test_a_time_out(run, caplog, monkeypatch):
+    monkeypatch.setattr(_web, "TIMEOUT", 0.1)
     wait = threading.Event()
     with serving(lambda _: wait.wait(5) and None) as server:
         run(server, ["US/Somewhere"])

@@ -1,6 +1,7 @@
 """Providers of regions: databases of every schema, and ipinfo in all its moods."""
 
 import logging
+import threading
 
 import _web
 import ipinfo
@@ -17,7 +18,6 @@ TOKEN = "token-that-nobody-shall-see"
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
     monkeypatch.setattr(_web, "WAIT", 0.0)
-    monkeypatch.setattr(Ipinfo, "TIMEOUT", 0.3)
     monkeypatch.setenv("IPINFO_CREDENTIALS", TOKEN)
 
 
@@ -292,8 +292,7 @@ def test_a_passing_failure_loses_nothing(server, log):
 
 
 def test_a_time_out(server, log, monkeypatch):
-    import threading
-
+    monkeypatch.setattr(Ipinfo, "TIMEOUT", 0.1)
     wait = threading.Event()
     server.answer = lambda asked: wait.wait(5) and None
     assert answers_of(Ipinfo(), *public(10)) == {}

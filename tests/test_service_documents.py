@@ -17,7 +17,6 @@ TODAY, TOMORROW = date(2022, 5, 1), date(2022, 5, 2)
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
     monkeypatch.setattr(_web, "WAIT", 0.0)
-    monkeypatch.setattr(_web, "TIMEOUT", (1, 0.2))
 
 
 def ranges(tmp_path, label, content):
