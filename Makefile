@@ -10,7 +10,7 @@ RESOLVE := ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help env env-slurm demo test lint format lock example bench bench-reduce bench-bin \
-	bench-regions rulegraph clean
+	bench-regions golden rulegraph clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench-bin: .venv/.installed ## Measure bin on a busy month
 
 bench-regions: .venv/.installed ## Measure finding regions; PREDECESSOR_SAMPLE=10000 takes an hour
 	$(BIN)/python bench/regions.py
+
+golden: .venv/.installed ## Write tests/golden anew, what the example shall come to
+	$(BIN)/python tests/workflow.py golden
 
 rulegraph: .venv/.installed ## Draw docs/rulegraph.svg anew; needs graphviz
 	@work=$$(mktemp -d) && trap 'rm -rf "$$work"' EXIT && \
