@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -153,6 +154,8 @@ def _told_of(file: Path) -> Iterator[None]:
 @contextmanager
 def _opened(file: Path) -> Iterator[_Source]:
     with file.open("rb", buffering=0) as raw:
+        if file.suffix in (".gz", ".zst") and not os.fstat(raw.fileno()).st_size:
+            raise EOFError("it is empty")
         if file.suffix == ".gz":
             with gzip.GzipFile(fileobj=io.BufferedReader(raw, 1 << 20)) as source:
                 yield source

@@ -1,5 +1,6 @@
 """Map the requests of a Dandiset to its assets."""
 
+import errno
 import logging
 import os
 import shutil
@@ -84,15 +85,18 @@ def write_logs(folder: Path, lines: str, placements: list[tuple[str, str]]) -> N
     first: Path | None = None
     for version, asset_path in placements:
         target = folder / version / f"{asset_path}.tsv"
-        if target.exists() or any(parent.is_file() for parent in target.parents):
-            log.warning(
-                "%s of version %s gets no log: something else has its name.", asset_path, version
-            )
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if first is None or not linked(first, target):
-            target.write_bytes(LOG_HEADER + lines.encode() + b"\n")
-            first = first or target
+        try:
+            if target.exists() or any(parent.is_file() for parent in target.parents):
+                raise FileExistsError(errno.EEXIST, "something else has its name")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if first is None or not linked(first, target):
+                target.write_bytes(LOG_HEADER + lines.encode() + b"\n")
+                first = first or target
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENAMETOOLONG):
+                raise
+            reason = "its name is too long" if error.errno == errno.ENAMETOOLONG else error.strerror
+            log.warning("%s of version %s gets no log: %s.", asset_path, version, reason)
 
 
 def linked(first: Path, target: Path) -> bool:

@@ -169,8 +169,8 @@ def round_otherwise(folder: Path) -> None:
 # --- The jobs that they take ---------------------------------------------------------------------
 
 OF_ANY = {"route", "gather", "coordinates", "publish"}
-OF_A_RAW_DAY = OF_ANY | {"accounting", "locate"}
-OF_A_LISTING = OF_ANY | {"list_dandisets"}
+OF_A_RAW_DAY = OF_ANY | {"accounting", "locate", "provenance"}
+OF_A_LISTING = OF_ANY | {"list_dandisets", "provenance"}
 
 
 def month(name: str) -> set[str]:
@@ -195,10 +195,10 @@ CHANGES: dict[Change, set[str]] = {
     list_untouched: OF_A_LISTING,
     delist: OF_A_LISTING | {"totals", "assign 2022-02", "map undetermined"},
     add_range: OF_ANY | {"locate", "totals", "assign 2022-01", "map 000003"},
-    ask_provider: OF_ANY | {"locate", "totals", "assign 2022-01", "map 000003"},
-    leave_out_logs: {"publish", *(f"map {d}" for d in ("000001", "000002", "000003"))}
-    | {"map undetermined"},
-    round_otherwise: {"publish"},
+    ask_provider: OF_ANY | {"locate", "totals", "provenance", "assign 2022-01", "map 000003"},
+    leave_out_logs: {"provenance", "publish"}
+    | {f"map {dandiset}" for dandiset in ("000001", "000002", "000003", "undetermined")},
+    round_otherwise: {"provenance", "publish"},
 }
 
 
@@ -329,7 +329,7 @@ LOST: dict[str, set[str]] = {
     "assigned/2022-01.labels.parquet": {"assign 2022-01", "gather", "coordinates", "publish"},
     "published/summaries": {"publish"},
     "published/archive_totals.json": {"publish"},
-    "accounting.tsv": {"accounting", "totals", "coordinates", "publish"},
+    "accounting.tsv": {"accounting", "totals", "coordinates", "provenance", "publish"},
 }
 
 
@@ -379,7 +379,7 @@ def test_half_made_dandiset_that_is_now_left_out_is_not_published(archive: Path)
     # Snakemake deletes it when the job begins that makes it anew.
     remove(archive / "results/mapped/000003/dandiset_totals.json")
     configure(archive, exclude={"ips": [], "years": [], "dandisets": ["000003"]})
-    assert update(archive) == {"publish"}
+    assert update(archive) == {"provenance", "publish"}
     names = {path.name for path in (archive / "results/published/summaries").iterdir()}
     assert names == {"000001", "000002", "archive", "undetermined"}
 

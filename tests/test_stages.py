@@ -1,7 +1,6 @@
 """The stages behind reduce, each on tables of a few rows."""
 
 import datetime as dt
-import ipaddress
 import json
 import logging
 import os
@@ -17,18 +16,15 @@ import assign
 import bin as binning
 import gather
 import list_dandisets
-import locate
 import map as mapping
 import oracle
 import polars as pl
 import publish
 import pytest
 import route
-from _addresses import Networks, parse_address, unlabelled
 from _hashes import fingerprint, hash_address, read_salt
+from _listing import SNAPSHOT, read_snapshot
 from _log import UserError
-from _providers import Database, Nobody, region_of
-from _services import read_ranges, read_services
 from _tables import (
     ACTIVITY,
     BINNED,
@@ -50,8 +46,6 @@ from _tables import (
 from _usage import asset_type, by_date, by_label, by_type_per_week, counts
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mmdb_writer import MMDBWriter
-from netaddr import IPSet
 
 A, B, Z = "blobs/aaa/aaa/aaaaaa-1", "blobs/bbb/bbb/bbbbbb-2", "zarr/zzzzzz-3"
 DAY = dt.date(2022, 5, 1)
@@ -166,13 +160,13 @@ def test_a_month_without_requests(tmp_path: Path):
 
 # --- The listing of Dandisets --------------------------------------------------------------------
 
-SNAPSHOT = dict.fromkeys(list_dandisets.SNAPSHOT, pl.String)
+COLUMNS = dict.fromkeys(SNAPSHOT, pl.String)
 SECOND = "2021-01-01T00:00:00Z"
 
 
 def snapshot(path: Path, *rows: tuple) -> Path:
     """A snapshot, `.tsv` or `.parquet`, from (Dandiset, version, path, id, kind, created)."""
-    table = frame(SNAPSHOT, *((*row[:5], "1", row[5]) for row in rows))
+    table = frame(COLUMNS, *((*row[:5], "1", row[5]) for row in rows))
     if path.suffix == ".parquet":
         table.with_columns(pl.col("size").cast(pl.Int64)).write_parquet(path)
     else:
@@ -183,7 +177,9 @@ def snapshot(path: Path, *rows: tuple) -> Path:
 def listed(path: Path) -> tuple[list[tuple], list[tuple]]:
     """The assets and the objects that are listed from a snapshot."""
     assets, objects = path.with_suffix(".assets.parquet"), path.with_suffix(".objects.parquet")
-    list_dandisets.main(snapshot=path, assets=assets, objects=objects)
+    list_dandisets.main(
+        snapshot=path, assets=assets, objects=objects, listing=path.with_suffix(".json")
+    )
     return pl.read_parquet(assets).rows(), pl.read_parquet(objects).rows()
 
 
@@ -247,14 +243,12 @@ def test_created_may_be_a_column_of_times(tmp_path: Path):
     rows = [("000003", "draft", "a", "aaaaaa-1", "blob", at("05:00:00"))]
     rows += [("000002", "draft", "a", "aaaaaa-1", "blob", at("05:00:01"))]
     for zone in (None, "UTC", "America/New_York"):
-        table = pl.DataFrame(
-            [(*row[:5], 1, row[5]) for row in rows], list(list_dandisets.SNAPSHOT), orient="row"
-        )
+        table = pl.DataFrame([(*row[:5], 1, row[5]) for row in rows], list(SNAPSHOT), orient="row")
         instant = pl.col("created")
         instant = instant.dt.convert_time_zone(zone) if zone else instant.dt.replace_time_zone(None)
         table.with_columns(instant).write_parquet(tmp_path / "x.parquet")
         assert [row[2] for row in listed(tmp_path / "x.parquet")[1]] == [False, True]
-        read = list_dandisets.read_snapshot(tmp_path / "x.parquet").collect()
+        read = read_snapshot(tmp_path / "x.parquet").collect()
         assert read["created"].to_list() == [at("05:00:00"), at("05:00:01")]
 
 
@@ -814,261 +808,6 @@ def test_totals_keep_what_is_not_of_people(tmp_path: Path):
         "total_number_of_requests": 80,
         "total_number_of_downloads": "<50",
     }
-
-
-# --- Services ------------------------------------------------------------------------------------
-
-AWS = {
-    "syncToken": "1",
-    "prefixes": [
-        {"ip_prefix": "198.51.100.0/24", "region": "GLOBAL", "service": "AMAZON"},
-        {"ip_prefix": "198.51.100.0/24", "region": "eu-west-1", "service": "S3"},
-        {"ip_prefix": "198.51.100.128/25", "region": "GLOBAL", "service": "EC2"},
-    ],
-    "ipv6_prefixes": [{"ipv6_prefix": "2001:db8:1::/48", "region": "us-east-2"}],
-}
-GCP = {
-    "prefixes": [
-        {"ipv4Prefix": "203.0.113.0/26", "scope": "us-central1"},
-        {"ipv6Prefix": "2001:db8:2::/48", "scope": "global"},
-    ]
-}
-GITHUB = {
-    "verifiable_password_authentication": False,
-    "ssh_keys": ["ssh-ed25519 AAAA/", "x/y"],
-    "domains": {"website": ["*.example.org"], "actions": [["192.0.2.0/24"]]},
-    "hooks": ["203.0.113.0/25", "2001:db8:3::/48"],
-    "actions": ["203.0.113.0/26"],
-}
-VPN = "# a list\r\n203.0.113.128/25  # of these\n\n 198.51.100.0/24\n203.0.113.7\n2001:db8:4::/48"
-
-
-def documents(folder: Path, **contents: dict | str) -> dict[str, Path]:
-    """Range documents by their label."""
-    for label, content in contents.items():
-        text = content if isinstance(content, str) else json.dumps(content)
-        (folder / label).write_text(text, "utf-8")
-    return {label: folder / label for label in contents}
-
-
-@pytest.mark.parametrize(
-    ("ip", "region"),
-    [
-        *(("198.51.100.1", "AWS/eu-west-1"), ("198.51.100.129", "AWS/GLOBAL")),
-        *(("2001:db8:1::7", "AWS/us-east-2"), ("2001:DB8:2:0::7", "GCP/global")),
-        *(("2001:db8:3::7", "GitHub"), ("203.0.113.1", "GCP/us-central1"), ("203.0.113.7", "VPN")),
-        *(("203.0.113.100", "GitHub"), ("203.0.113.200", "VPN"), ("2001:db8:4::1", "VPN")),
-        *(("192.0.2.1", None), ("2001:db8:5::1", None)),
-    ],
-)
-def test_regions_of_services(tmp_path: Path, ip: str, region: str | None):
-    networks = read_services(documents(tmp_path, AWS=AWS, GCP=GCP, GitHub=GITHUB, VPN=VPN))
-    assert networks.label(ipaddress.ip_address(ip)) == region
-
-
-def test_a_service_of_another_name_goes_by_its_name_alone(tmp_path: Path):
-    """Also where its document has the shape of one that tells regions."""
-    paths = documents(tmp_path, Azure=GCP, List="203.0.113.0/24")
-    assert {label for _, label in read_ranges("Azure", paths["Azure"])} == {"Azure"}
-    assert read_ranges("List", paths["List"]) == [("203.0.113.0/24", "List")]
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ("<html>Not found</html>", "html"),
-        ("203.0.113.0/33", "203.0.113.0/33"),
-        ({"prefixes": [{"ip_prefix": "x", "region": "y"}]}, "'x'"),
-        ({"prefixes": [{"region": "y"}]}, "names no address range"),
-        ("[1, 2]", "neither a known range document nor a CIDR block a line"),
-    ],
-)
-def test_a_document_that_is_none_is_refused_by_name(
-    tmp_path: Path, content: dict | str, message: str
-):
-    paths = documents(tmp_path, GCP=GCP, AWS=content)
-    with pytest.raises(UserError, match=re.escape(message)) as refusal:
-        read_services(paths)
-    assert str(paths["AWS"]) in str(refusal.value)
-
-
-@pytest.mark.xfail(strict=True, reason="an empty document counts as one without ranges")
-@pytest.mark.parametrize("content", ["", "# nothing\n", "{}", '{"prefixes": []}'])
-def test_a_document_without_a_range_is_refused_by_name(tmp_path: Path, content: str):
-    """A download that went wrong must not give a service's addresses other regions for ever."""
-    paths = documents(tmp_path, GCP=GCP, AWS=content)
-    with pytest.raises(UserError) as refusal:
-        read_services(paths)
-    assert str(paths["AWS"]) in str(refusal.value)
-
-
-# --- Providers -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("record", "region"),
-    [
-        ({"country": "US", "region": "California"}, "US/California"),
-        ({"country": "United States", "country_code": "US", "region": "Iowa"}, "US/Iowa"),
-        ({"country_code": "US"}, "US"),
-        ({"country": "US", "region": ""}, "US"),
-        ({"geo": {"country": "Japan", "country_code": "JP", "region": "Tokyo"}}, "JP/Tokyo"),
-        ({"geo": {"country_code": "JP"}, "as": {"asn": "AS1"}}, "JP"),
-        (
-            {"country": {"iso_code": "DE"}, "subdivisions": [{"names": {"en": "Saxony"}}]},
-            "DE/Saxony",
-        ),
-        ({"country": {"iso_code": "DE"}, "subdivisions": []}, "DE"),
-        ({"country": {"iso_code": "DE"}, "subdivisions": [{"names": {"de": "Sachsen"}}]}, "DE"),
-        ({"country": {"iso_code": "DE"}, "subdivisions": [{"iso_code": "SN"}]}, "DE"),
-        ({"country": {"iso_code": "DE"}}, "DE"),
-        ({"country": {"names": {"en": "Germany"}}}, None),
-        ({"region": "California"}, None),
-        ({"country": "", "region": "California"}, None),
-        ({"country": "Germany"}, None),
-        ({"bogon": True}, None),
-        ({}, None),
-    ],
-)
-def test_regions_of_records(record: dict, region: str | None):
-    assert region_of(record) == region
-    assert oracle.place_of_record(record) == region
-
-
-def write_mmdb(path: Path, version: int, records: Mapping[str, dict]) -> Path:
-    writer = MMDBWriter(version, ipv4_compatible=version == 6)
-    for network, record in records.items():
-        writer.insert_network(IPSet([network]), record)
-    writer.to_db_file(str(path))
-    return path
-
-
-@pytest.mark.parametrize("version", [4, 6])
-def test_a_database_answers(tmp_path: Path, version: int):
-    records = {"192.0.2.0/24": {"country": "US", "region": "Ohio"}}
-    records |= {"2001:db8::/32": {"country": "CA"}} if version == 6 else {}
-    database = Database(write_mmdb(tmp_path / "x.mmdb", version, records))
-    assert database.region(ipaddress.ip_address("192.0.2.7")) == "US/Ohio"
-    assert database.region(ipaddress.ip_address("198.51.100.7")) is None
-    ipv6 = database.region(ipaddress.ip_address("2001:db8::7"))
-    assert ipv6 == ("CA" if version == 6 else None)
-
-
-def test_what_is_no_database_is_refused_by_name(tmp_path: Path):
-    (tmp_path / "x.mmdb").write_bytes(b"x" * 100)
-    for name in ("x.mmdb", "missing.mmdb"):
-        with pytest.raises(UserError, match=f"{name} is no MMDB database"):
-            Database(tmp_path / name)
-
-
-class Somebody:
-    """A provider that knows all addresses, or none."""
-
-    def __init__(self, answer: str | None) -> None:
-        self.answer = answer
-
-    def region(self, address: ipaddress.IPv4Address) -> str | None:
-        return self.answer
-
-
-@pytest.mark.parametrize(
-    ("ip", "answer", "region"),
-    [
-        ("203.0.113.1", "US", "VPN"),
-        ("192.0.2.1", "US/Ohio", "US/Ohio"),
-        ("192.0.2.1", None, "bogon"),
-        ("10.0.0.7", None, "bogon"),
-        ("2001:db8::1", None, "bogon"),
-        ("192.31.196.7", None, "unknown"),
-        ("2620:4f:8000::7", None, "unknown"),
-        ("-", "US", "unknown"),
-        ("localhost", None, "unknown"),
-        ("192.0.2.1.5", "US", "unknown"),
-        ("", "US", "unknown"),
-    ],
-)
-def test_the_order_of_answers(ip: str, answer: str | None, region: str):
-    services = Networks([("203.0.113.0/24", "VPN")])
-    assert locate.region(ip, services, Somebody(answer)) == region
-
-
-@pytest.mark.parametrize(
-    ("ip", "region"),
-    [("203.0.113.1", "VPN"), ("10.0.0.7", "undetermined"), ("-", "unknown")],
-)
-def test_nobody_is_asked(ip: str, region: str):
-    assert locate.region(ip, Networks([("203.0.113.0/24", "VPN")]), Nobody()) == region
-
-
-def test_an_address_is_looked_up_once_and_an_undetermined_one_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setenv("IP_HASH_SALT", "salt")
-    texts = ["192.0.2.1", "203.0.113.1", "-"]
-    ips = written(tmp_path / "ips.parquet", IPS, *((text,) for text in texts))
-    hashes = [hash_address(b"salt", text) for text in texts]
-    keys = written(tmp_path / "hashes.parquet", HASHES, *((key,) for key in hashes))
-    cache = tmp_path / "cache/regions.parquet"
-
-    def located(vpn: str, country: str | None) -> dict[str, str]:
-        mmdb = country and write_mmdb(
-            tmp_path / "x.mmdb", 6, {"192.0.2.0/24": {"country": country}}
-        )
-        locate.main(
-            ips=[ips, ips],
-            hashes=[keys, keys],
-            services=documents(tmp_path, VPN=vpn),
-            mmdb=mmdb,
-            cache=tmp_path / "cache",
-            regions=tmp_path / "regions.parquet",
-        )
-        rows = dict(pl.read_parquet(tmp_path / "regions.parquet").rows())
-        return {text: rows[key] for text, key in zip(texts, hashes, strict=True)}
-
-    first = located("203.0.113.0/24", None)
-    assert first == {"192.0.2.1": "undetermined", "203.0.113.1": "VPN", "-": "unknown"}
-    assert sorted(pl.read_parquet(cache)["region"]) == ["VPN", "unknown"]
-    second = located("198.51.100.0/24", "US")
-    assert second == {**first, "192.0.2.1": "US"}
-    assert located("198.51.100.0/24", "DE") == second
-    assert pl.read_parquet(cache)["hash"].is_sorted()
-
-
-# --- Addresses -----------------------------------------------------------------------------------
-
-
-def near(version: int) -> st.SearchStrategy[str]:
-    """Addresses that often lie in the same blocks."""
-    base = ipaddress.ip_address("192.0.2.0" if version == 4 else "2001:db8::")
-    return st.integers(0, 1023).map(lambda number: str(base + number))
-
-
-ADDRESSES = near(4) | near(6) | st.ip_addresses().map(str)
-BLOCKS = st.tuples(ADDRESSES, st.integers(0, 128)).map(
-    lambda pair: f"{pair[0]}/{pair[1] if ':' in pair[0] else pair[1] % 33}"
-)
-
-
-@settings(max_examples=300, deadline=None)
-@given(st.lists(BLOCKS | ADDRESSES, max_size=8), ADDRESSES)
-def test_the_longest_prefix_wins_and_of_equal_ones_the_first(blocks: list[str], text: str):
-    address = ipaddress.ip_address(text)
-    parsed = [ipaddress.ip_network(block, strict=False) for block in blocks]
-    around = [
-        (-network.prefixlen, number)
-        for number, network in enumerate(parsed)
-        if network.version == address.version and address in network
-    ]
-    networks = Networks((block, str(number)) for number, block in enumerate(blocks))
-    assert networks.label(address) == (str(min(around)[1]) if around else None)
-    assert (text in networks) == bool(around)
-    assert bool(networks) == bool(blocks)
-
-
-@pytest.mark.parametrize("text", ["-", "", "localhost", "192.0.2.1.5", "192.0.2.01", "1", "::g"])
-def test_what_is_no_address(text: str):
-    assert parse_address(text) is None
-    assert text not in Networks(unlabelled(["0.0.0.0/0", "::/0"]))
 
 
 # --- Hashes --------------------------------------------------------------------------------------

@@ -37,7 +37,16 @@ from workflow import (
     tree,
 )
 
-ONCE = {"accounting", "locate", "list_dandisets", "route", "gather", "totals", "coordinates"}
+ONCE = {
+    "accounting",
+    "locate",
+    "list_dandisets",
+    "route",
+    "gather",
+    "totals",
+    "coordinates",
+    "provenance",
+}
 DANDISETS = ("000001", "000003", "000026", "000108", "000233", "000487", "undetermined")
 JOBS = Counter(
     {
@@ -404,7 +413,7 @@ def test_target_rules_stop_early(example: Done, tmp_path: Path):
         ),
         "totals": ({"totals": 1, "accounting": 1}, {"accounting.tsv"}),
         "coordinates": ({"coordinates": 1}, set()),
-        "publish": ({"publish": 1}, {"published"}),
+        "publish": ({"publish": 1, "provenance": 1}, {"published", "provenance.json"}),
     }
     there: set[str] = set()
     for target, (jobs, folders) in targets.items():
