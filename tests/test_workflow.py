@@ -50,7 +50,7 @@ ONCE = {
 DANDISETS = ("000001", "000003", "000026", "000108", "000233", "000487", "undetermined")
 JOBS = Counter(
     {
-        **dict.fromkeys((*ONCE, "publish", "all"), 1),
+        **dict.fromkeys((*ONCE, "publish", "provenance", "all"), 1),
         **{"reduce": 7, "bin": 3, "hash_addresses": 3, "assign": 3, "map": len(DANDISETS)},
     }
 )
