@@ -129,9 +129,10 @@ def write_table(
     ]
     if wrong:
         raise ContractError(f"{path.name}: {'; '.join(wrong)}")
-    with replacing(path) as beside:
+    # Given a name, Polars may open the file only after a failed write has been cleaned up.
+    with replacing(path) as beside, beside.open("wb") as file:
         table.select(schema.names()).sink_parquet(
-            beside,
+            file,
             compression="zstd",
             compression_level=compression_level,
             row_group_size=row_group_size,

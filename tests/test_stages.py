@@ -8,7 +8,8 @@ import re
 import stat
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,19 @@ def test_a_table_that_stays_the_same_keeps_its_time(tmp_path: Path):
     assert write_if_changed(frame(IPS, ("b",)), path, IPS)
     assert path.stat().st_mtime > 1
     assert [entry.name for entry in tmp_path.iterdir()] == ["x.parquet"]
+
+
+def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path):
+    def frames() -> Iterator[pl.DataFrame]:
+        yield frame(IPS, ("a",))
+        raise UserError("no more")
+
+    # Polars writes in threads of its own, which may come late: one failure in some tens shows it.
+    for number in range(200):
+        with pytest.raises(UserError):
+            write_table(from_frames(frames(), IPS), tmp_path / f"{number}.parquet", IPS)
+    time.sleep(0.1)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_frames_become_one_table(tmp_path: Path):
