@@ -98,11 +98,11 @@ def test_a_table_that_stays_the_same_keeps_its_time(tmp_path: Path):
 
 def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path):
     def frames() -> Iterator[pl.DataFrame]:
-        yield frame(IPS, ("a",))
         raise UserError("no more")
+        yield frame(IPS, ("a",))
 
-    # Polars writes in threads of its own, which may come late: one failure in some tens shows it.
-    for number in range(200):
+    # Polars writes in threads of its own, which may come late: some failures in a hundred show it.
+    for number in range(300):
         with pytest.raises(UserError):
             write_table(from_frames(frames(), IPS), tmp_path / f"{number}.parquet", IPS)
     time.sleep(0.1)
