@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from _files import replacing
 from _places import country_of, is_place
+from _usage import COUNTED, add_up
 
 
 def write_summary(table: pl.LazyFrame | pl.DataFrame, path: Path) -> None:
@@ -23,7 +25,28 @@ def read_summary(path: Path) -> pl.DataFrame:
     return table.with_columns(pl.col(table.columns[1:]).cast(pl.Int64))
 
 
-def totals(by_region: pl.LazyFrame, number_of_requesters: int) -> dict[str, int]:
+CLOUDS = ("AWS", "GCP")
+KINDS_OF_REQUESTER = ("cloud", "github", "vpn", "other")
+
+
+def kind_of_requester(region: pl.Expr) -> pl.Expr:
+    """What sort of address a region label stands for: one of `KINDS_OF_REQUESTER`.
+
+    A label with a name before its `/` that is no country code, such as `AWS/us-east-2`, is a
+    cloud's; so is the bare name of one of `CLOUDS`.
+    """
+    return (
+        pl.when(region.str.contains(r"^[^/]{3,}/") | region.is_in(CLOUDS))
+        .then(pl.lit("cloud"))
+        .when(region == "GitHub")
+        .then(pl.lit("github"))
+        .when(region == "VPN")
+        .then(pl.lit("vpn"))
+        .otherwise(pl.lit("other"))
+    )
+
+
+def totals(by_region: pl.LazyFrame, number_of_requesters: int) -> dict[str, Any]:
     """The totals of a Dandiset, or of the archive.
 
     A region is one that is a place, and a country one that a region lies in.
@@ -31,12 +54,44 @@ def totals(by_region: pl.LazyFrame, number_of_requesters: int) -> dict[str, int]
     Args:
         by_region: Usage by region: `region` and the counts, one row a region or more.
         number_of_requesters: As counted over all time.
+
+    Returns:
+        The six totals, and `by_kind_of_requester`: the counts of each kind, also where they are 0.
     """
-    row = by_region.select(
-        total_bytes_sent=pl.col("bytes_sent").sum(),
-        total_number_of_requests=pl.col("number_of_requests").sum(),
-        total_number_of_downloads=pl.col("number_of_downloads").sum(),
-        number_of_unique_regions=pl.col("region").filter(is_place(pl.col("region"))).n_unique(),
-        number_of_unique_countries=country_of(pl.col("region")).drop_nulls().n_unique(),
-    ).collect()
-    return {**row.row(0, named=True), "number_of_requesters": number_of_requesters}
+    row, by_kind = pl.collect_all(
+        [
+            by_region.select(
+                total_bytes_sent=pl.col("bytes_sent").sum(),
+                total_number_of_requests=pl.col("number_of_requests").sum(),
+                total_number_of_downloads=pl.col("number_of_downloads").sum(),
+                number_of_unique_regions=pl.col("region")
+                .filter(is_place(pl.col("region")))
+                .n_unique(),
+                number_of_unique_countries=country_of(pl.col("region")).drop_nulls().n_unique(),
+            ),
+            add_up(by_region.with_columns(kind=kind_of_requester(pl.col("region"))), "kind"),
+        ]
+    )
+    return {
+        **row.row(0, named=True),
+        "number_of_requesters": number_of_requesters,
+        "by_kind_of_requester": {
+            **{kind: dict.fromkeys(COUNTED, 0) for kind in KINDS_OF_REQUESTER},
+            **counts_by(by_kind, "kind"),
+        },
+    }
+
+
+def totals_by_version(usage: pl.LazyFrame) -> dict[str, dict[str, int]]:
+    """The counts of each version of a Dandiset, in the order of their names.
+
+    Args:
+        usage: `version` and the counts, one row for each asset of a version or more.
+    """
+    return counts_by(add_up(usage, "version").sort("version").collect(), "version")
+
+
+def counts_by(table: pl.DataFrame, label: str) -> dict[str, dict[str, int]]:
+    """A table of counts as a mapping of its label."""
+    rows = table.select(label, *COUNTED).iter_rows()
+    return {name: dict(zip(COUNTED, counts, strict=True)) for name, *counts in rows}

@@ -11,9 +11,9 @@ import _threads  # noqa: F401
 import polars as pl
 from _files import swap, write_json
 from _log import logging_to
-from _summaries import totals, write_summary
+from _summaries import totals, totals_by_version, write_summary
 from _tables import ASSIGNED, BY_DAY, BY_REGION
-from _usage import asset_type, by_date, by_label, by_type_per_week
+from _usage import COUNTED, asset_type, by_date, by_label, by_type_per_week
 
 log = logging.getLogger(__name__)
 
@@ -196,10 +196,12 @@ def main(
         for portion in portions(listed, REQUESTS_AT_ONCE):
             for key, lines in log_lines(source.requests(portion)).iter_rows():
                 write_logs(fresh, lines, places[key])
-    write_json(
-        fresh / "dandiset_totals.json",
-        totals(regional.filter("owner"), objects["number_of_requesters"][0]),
-    )
+    of_dandiset = totals(regional.filter("owner"), objects["number_of_requesters"][0])
+    if dandiset != UNDETERMINED:
+        of_dandiset["by_version"] = totals_by_version(
+            daily.join(versions.lazy(), on="object_key").select("version", *COUNTED)
+        )
+    write_json(fresh / "dandiset_totals.json", of_dandiset)
     swap(fresh, folder)
     log.info(
         "%s: %d objects in %d versions", dandiset, len(objects), versions["version"].n_unique()

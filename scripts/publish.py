@@ -4,6 +4,7 @@ import json
 import logging
 import shutil
 from pathlib import Path
+from typing import Any
 
 import _threads  # noqa: F401
 import polars as pl
@@ -14,12 +15,13 @@ from _summaries import read_summary, write_summary
 log = logging.getLogger(__name__)
 
 UNDETERMINED = "undetermined"
+ROUNDED_COLUMNS = ("number_of_requests", "number_of_downloads")
 PRIVATE_COUNTS = (
     "total_number_of_requests",
     "total_number_of_downloads",
     "number_of_requesters",
+    *ROUNDED_COLUMNS,
 )
-ROUNDED_COLUMNS = ("number_of_requests", "number_of_downloads")
 
 
 def rounded(count: pl.Expr, minimum: int, round_to: int) -> pl.Expr:
@@ -54,14 +56,16 @@ class Publication:
         self._minimum = minimum
         self._round_to = round_to
 
-    def totals(self, exact: dict[str, int]) -> dict[str, str | int]:
-        """Totals with their counts of people's doings rounded."""
-        return {
-            name: rounded_count(value, self._minimum, self._round_to)
-            if name in PRIVATE_COUNTS
-            else value
-            for name, value in exact.items()
-        }
+    def totals(self, exact: dict[str, Any]) -> dict[str, Any]:
+        """Totals with their counts of people's doings rounded, those by kind and version too."""
+        return {name: self._shown(name, value) for name, value in exact.items()}
+
+    def _shown(self, name: str, value: Any) -> Any:
+        if isinstance(value, dict):
+            return self.totals(value)
+        if name in PRIVATE_COUNTS:
+            return rounded_count(value, self._minimum, self._round_to)
+        return value
 
     def summary(self, exact: Path, name: str) -> None:
         """Publish a summary with its counts rounded; regions that sent nothing are left out."""

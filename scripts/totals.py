@@ -8,11 +8,13 @@ import _threads  # noqa: F401
 import polars as pl
 from _files import write_json
 from _log import UserError, logging_to
-from _summaries import read_summary, totals, write_summary
+from _summaries import read_summary, totals, totals_by_version, write_summary
 from _tables import BY_DAY, BY_REGION, PLACEMENTS
 from _usage import add_up, asset_type, by_date, by_label, by_type_per_week
 
 log = logging.getLogger(__name__)
+
+UNDETERMINED = "undetermined"
 
 
 def scan(paths: list[Path], schema: pl.Schema) -> pl.LazyFrame:
@@ -67,7 +69,8 @@ def main(
     regional = (
         add_up(scan(by_region, BY_REGION).filter("owner"), ["dandiset", "region"]).collect().lazy()
     )
-    names = scan_assets(gathered.parent, list(found["dandisets"]))
+    placed = scan_placements(gathered.parent, list(found["dandisets"]))
+    names = placed.select("dandiset", "object_key", "asset_path").unique()
 
     of_archive = totals(regional, found["archive"]["number_of_requesters"])
     check(of_archive["total_number_of_requests"], accounting)
@@ -78,31 +81,46 @@ def main(
         asset_type(pl.col("asset_path").fill_null(""))
     )
     write_summary(by_type_per_week(typed), archive_by_type)
-    write_json(
-        dandisets,
-        {
-            dandiset: totals(rows.lazy(), found["dandisets"][dandiset]["number_of_requesters"])
-            for (dandiset,), rows in regional.collect()
-            .partition_by("dandiset", as_dict=True)
-            .items()
-        },
-    )
+    of_versions = by_version(scan(by_region, BY_REGION), placed)
+    of_dandisets = {
+        dandiset: totals(rows.lazy(), found["dandisets"][dandiset]["number_of_requesters"])
+        for (dandiset,), rows in regional.collect().partition_by("dandiset", as_dict=True).items()
+    }
+    for dandiset in of_dandisets.keys() - {UNDETERMINED}:
+        of_dandisets[dandiset]["by_version"] = of_versions.get(dandiset, {})
+    write_json(dandisets, of_dandisets)
     write_json(archive, of_archive)
     log.info("%s", of_archive)
 
 
-def scan_assets(folder: Path, dandisets: list[str]) -> pl.LazyFrame:
-    """The newest path of every object with activity: `dandiset`, `object_key`, `asset_path`."""
+def by_version(usage: pl.LazyFrame, placed: pl.LazyFrame) -> dict[str, dict[str, dict[str, int]]]:
+    """The counts of the versions of every Dandiset.
+
+    Args:
+        usage: Every month's usage by Dandiset and object, owned or not: `BY_REGION`.
+        placed: Where the objects stand: `dandiset`, `PLACEMENTS`.
+    """
+    of_objects = add_up(usage, ["dandiset", "object_key"])
+    of_versions = add_up(
+        placed.filter(pl.col("version") != "").join(of_objects, on=["dandiset", "object_key"]),
+        ["dandiset", "version"],
+    ).collect()
+    return {
+        dandiset: totals_by_version(rows.lazy())
+        for (dandiset,), rows in of_versions.partition_by("dandiset", as_dict=True).items()
+    }
+
+
+def scan_placements(folder: Path, dandisets: list[str]) -> pl.LazyFrame:
+    """The assets of all objects with activity: `dandiset`, `PLACEMENTS`."""
     tables = [
-        pl.scan_parquet(folder / f"{dandiset}.assets.parquet", schema=PLACEMENTS).select(
-            "object_key", "asset_path", dandiset=pl.lit(dandiset)
+        pl.scan_parquet(folder / f"{dandiset}.assets.parquet", schema=PLACEMENTS).with_columns(
+            dandiset=pl.lit(dandiset)
         )
         for dandiset in dandisets
     ]
-    empty = pl.LazyFrame(
-        schema={"object_key": pl.String, "asset_path": pl.String, "dandiset": pl.String}
-    )
-    return pl.concat([empty, *tables]).unique()
+    empty = pl.LazyFrame(schema={**PLACEMENTS, "dandiset": pl.String})
+    return pl.concat([empty, *tables])
 
 
 if "snakemake" in globals():

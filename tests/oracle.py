@@ -611,7 +611,63 @@ def by_asset(uses: Iterable[Use]) -> list[Row]:
     return largest_first(summarize((use.path, use.request) for use in uses))
 
 
-def totals(uses: Sequence[Use], cloud_countries: Mapping[str, str]) -> dict[str, int]:
+def kind_of_requester(region: str) -> str:
+    """`cloud`, `github`, `vpn` or `other`.
+
+    A label with a `/` is a country's, with a code of two letters, or a cloud's.
+    """
+    head, slash, _ = region.partition("/")
+    if region in ("AWS", "GCP") or (slash and len(head) > 2):
+        return "cloud"
+    return {"GitHub": "github", "VPN": "vpn"}.get(region, "other")
+
+
+def figures_of(requests: Sequence[Request]) -> dict[str, int]:
+    """The three figures of some requests."""
+    return {
+        "bytes_sent": sum(request.bytes_sent for request in requests),
+        "number_of_requests": len(requests),
+        "number_of_downloads": sum(request.status == 200 for request in requests),
+    }
+
+
+def figures_by_kind(uses: Iterable[Use]) -> dict[str, dict[str, int]]:
+    """The figures of each kind of requester, also of those that did not ask."""
+    kinds: dict[str, list[Request]] = {"cloud": [], "github": [], "vpn": [], "other": []}
+    for use in uses:
+        kinds[kind_of_requester(use.region)].append(use.request)
+    return {kind: figures_of(requests) for kind, requests in kinds.items()}
+
+
+def figures_by_version(
+    dandiset: str, uses: Iterable[Use], assets: Iterable[Asset]
+) -> dict[str, dict[str, int]]:
+    """The figures of each version of a Dandiset over its assets, whoever owns their content."""
+    of_content = defaultdict(list)
+    for use in uses:
+        of_content[use.content].append(use.request)
+    of_version = {
+        version: [request for asset in held for request in of_content[asset.content]]
+        for (holder, version), held in versions(assets).items()
+        if holder == dandiset
+    }
+    return {version: figures_of(requests) for version, requests in of_version.items() if requests}
+
+
+def totals_of_each(
+    uses: Sequence[Use],
+    owned: Mapping[str, Sequence[Use]],
+    assets: Sequence[Asset],
+    cloud_countries: Mapping[str, str],
+) -> dict[str, dict[str, Any]]:
+    """The exact totals of every Dandiset that owns activity, and of `undetermined`."""
+    of_each = {dandiset: totals(of_it, cloud_countries) for dandiset, of_it in owned.items()}
+    for dandiset in of_each.keys() - {UNDETERMINED}:
+        of_each[dandiset]["by_version"] = figures_by_version(dandiset, uses, assets)
+    return of_each
+
+
+def totals(uses: Sequence[Use], cloud_countries: Mapping[str, str]) -> dict[str, Any]:
     """The exact totals of some requests."""
     regions = {use.region for use in uses}
     countries = {country_of_region(region, cloud_countries) for region in regions}
@@ -622,6 +678,7 @@ def totals(uses: Sequence[Use], cloud_countries: Mapping[str, str]) -> dict[str,
         "number_of_requesters": len({use.request.ip_address for use in uses}),
         "number_of_unique_regions": sum(is_place(region) for region in regions),
         "number_of_unique_countries": len(countries - {None}),
+        "by_kind_of_requester": figures_by_kind(uses),
     }
 
 
@@ -796,8 +853,14 @@ def published_summaries(name: str, uses: Sequence[Use], rounded: Callable[[int],
 
 def published_totals(exact: Mapping[str, int], rounded: Callable[[int], Any]) -> dict[str, Any]:
     """Totals as the page reads them: request, download and requester counts are rounded."""
-    private = ("total_number_of_requests", "total_number_of_downloads", "number_of_requesters")
-    return {name: rounded(value) if name in private else value for name, value in exact.items()}
+    private = re.compile("(total_)?number_of_(requests|downloads|requesters)")
+
+    def shown(name: str, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return published_totals(value, rounded)
+        return rounded(value) if private.fullmatch(name) else value
+
+    return {name: shown(name, value) for name, value in exact.items()}
 
 
 # --- All of it ----------------------------------------------------------------------------------
@@ -877,12 +940,13 @@ def expected(
     owned: dict[str, list[Use]] = defaultdict(list)
     for use in uses:
         owned[use.dandiset].append(use)
-    exact = {dandiset: totals(of_it, clouds) for dandiset, of_it in owned.items()}
+    exact = totals_of_each(uses, owned, assets, clouds)
 
     files = mapped_files(config, uses, owned, assets)
     files["mapped/all_dandiset_totals.json"] = json_file(exact)
-    files["mapped/archive_totals.json"] = json_file(totals(uses, clouds))
-    return files | published_files(config, uses, owned, clouds)
+    of_archive = totals(uses, clouds)
+    files["mapped/archive_totals.json"] = json_file(of_archive)
+    return files | published_files(config, uses, owned, exact, of_archive)
 
 
 def mapped_files(
@@ -899,7 +963,11 @@ def mapped_files(
 
 
 def published_files(
-    config: Mapping, uses: Sequence[Use], owned: Mapping[str, list[Use]], clouds: Mapping[str, str]
+    config: Mapping,
+    uses: Sequence[Use],
+    owned: Mapping[str, list[Use]],
+    exact: Mapping[str, Mapping],
+    of_archive: Mapping,
 ) -> Files:
     """The tables of `published/`, for the archive and for what has a folder in `mapped/`."""
     privacy = config.get("privacy") or {}
@@ -909,13 +977,10 @@ def published_files(
         return round_count(count, minimum=minimum, round_to=round_to)
 
     shown = {dandiset: of_it for dandiset, of_it in owned.items() if is_selected(dandiset, config)}
-    of_each = {
-        name: published_totals(totals(of_it, clouds), rounded) for name, of_it in shown.items()
-    }
-    of_archive = published_totals(totals(uses, clouds), rounded)
+    of_each = {name: published_totals(exact[name], rounded) for name in shown}
     files = {
         "published/totals.json": json_file(of_each),
-        "published/archive_totals.json": json_file(of_archive),
+        "published/archive_totals.json": json_file(published_totals(of_archive, rounded)),
     }
     for name, of_it in {**shown, "archive": uses}.items():
         if of_it:

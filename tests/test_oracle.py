@@ -7,7 +7,9 @@ import json
 import os
 from pathlib import Path
 
+import _summaries
 import oracle
+import polars as pl
 import pytest
 import zstandard
 from hypothesis import given, settings
@@ -772,6 +774,16 @@ def test_the_version_figures(config: dict) -> None:
     assert not any("lost" in name for name in files)
 
 
+def figures(bytes_sent: int, requests: int | str, downloads: int | str) -> dict:
+    return dict(zip(oracle.FIGURES, (bytes_sent, requests, downloads), strict=True))
+
+
+def kinds(none: int | str = 0, **some: tuple) -> dict:
+    """Figures by kind of requester; those that are not named have none."""
+    names = ("cloud", "github", "vpn", "other")
+    return {name: figures(*some.get(name, (0, none, none))) for name in names}
+
+
 def test_the_archive_figures(config: dict) -> None:
     files = oracle.expected(config, CLOUDS)
     assert files["mapped/archive_summary_by_day.tsv"].decode() == (
@@ -780,14 +792,23 @@ def test_the_archive_figures(config: dict) -> None:
     assert files["mapped/archive_summary_by_region.tsv"].decode() == (
         f"region\t{HEADER}US/California\t150\t4\t3\nAWS/eu-west-1\t50\t1\t0\nunknown\t7\t1\t1\n"
     )
-    assert files["mapped/archive_totals.json"].decode() == (
-        '{\n  "number_of_requesters": 3,\n  "number_of_unique_countries": 2,\n'
-        '  "number_of_unique_regions": 2,\n  "total_bytes_sent": 207,\n'
-        '  "total_number_of_downloads": 4,\n  "total_number_of_requests": 6\n}\n'
-    )
+    archive = files["mapped/archive_totals.json"].decode()
+    assert archive.startswith('{\n  "by_kind_of_requester": {\n    "cloud": {\n')
+    assert archive.endswith('  "total_number_of_requests": 6\n}\n')
+    assert json.loads(archive) == {
+        "by_kind_of_requester": kinds(cloud=(50, 1, 0), other=(157, 5, 4)),
+        "number_of_requesters": 3,
+        "number_of_unique_countries": 2,
+        "number_of_unique_regions": 2,
+        "total_bytes_sent": 207,
+        "total_number_of_downloads": 4,
+        "total_number_of_requests": 6,
+    }
     totals = json.loads(files["mapped/all_dandiset_totals.json"])
     assert list(totals) == ["000003", "000004", "undetermined"]
     assert totals["000003"] == {
+        "by_kind_of_requester": kinds(cloud=(50, 1, 0), other=(147, 3, 3)),
+        "by_version": {"0.200102.0000": figures(190, 3, 2), "draft": figures(207, 5, 4)},
         "number_of_requesters": 3,
         "number_of_unique_countries": 2,
         "number_of_unique_regions": 2,
@@ -796,6 +817,7 @@ def test_the_archive_figures(config: dict) -> None:
         "total_number_of_requests": 4,
     }
     assert totals["undetermined"]["number_of_requesters"] == 1
+    assert "by_version" not in totals["undetermined"]
 
 
 def test_the_published_files(config: dict) -> None:
@@ -830,6 +852,7 @@ def test_the_published_files(config: dict) -> None:
 
     assert list(json.loads(files["published/totals.json"])) == ["000003", "000004", "undetermined"]
     assert json.loads(files["published/archive_totals.json"]) == {
+        "by_kind_of_requester": kinds("<2", cloud=(50, "<2", "<2"), other=(157, 6, 4)),
         "number_of_requesters": 4,
         "number_of_unique_countries": 2,
         "number_of_unique_regions": 2,
@@ -838,6 +861,28 @@ def test_the_published_files(config: dict) -> None:
         "total_number_of_requests": 6,
     }
     assert b'"number_of_requesters": "<2"' in files["published/totals.json"]
+
+
+@pytest.mark.parametrize(
+    ("region", "kind"),
+    [
+        ("AWS/us-east-2", "cloud"),
+        ("AWS/GLOBAL", "cloud"),
+        ("GCP/us-central1", "cloud"),
+        ("GCP", "cloud"),
+        ("Azure/westeurope", "cloud"),
+        ("GitHub", "github"),
+        ("VPN", "vpn"),
+        ("US/California", "other"),
+        ("US", "other"),
+        ("Mirror", "other"),
+        ("bogon", "other"),
+        ("undetermined", "other"),
+    ],
+)
+def test_the_kinds_of_requesters(region: str, kind: str) -> None:
+    assert oracle.kind_of_requester(region) == kind
+    assert pl.select(_summaries.kind_of_requester(pl.lit(region))).item() == kind
 
 
 def test_a_content_twice_in_a_version_counts_for_both_assets(config: dict) -> None:

@@ -648,6 +648,9 @@ def test_the_files_of_a_dandiset(tmp_path: Path):
     totals = json.loads(files.pop("dandiset_totals.json"))
     assert totals["total_bytes_sent"] == 60
     assert totals["number_of_requesters"] == 2
+    assert totals["by_version"] == {
+        "draft": {"bytes_sent": 120, "number_of_requests": 6, "number_of_downloads": 4}
+    }
     assert files == {
         "dandiset_summary_by_day.tsv": f"date\t{FIGURES}\n2022-05-01\t60\t3\t2\n",
         "dandiset_summary_by_region.tsv": f"region\t{FIGURES}\n"
