@@ -15,7 +15,8 @@ ROOT = Path(__file__).parent.parent
 ENVS = ROOT / "envs"
 LOCKS = ["requirements", "requirements-dev", "requirements-slurm"]
 PYTHONS = ["3.11", "3.12", "3.13"]
-IMPORTED_AS = {"pyyaml": "yaml"}  # where a package and its module differ in name
+# Where a package and its module differ in name.
+IMPORTED_AS = {"pyyaml": "yaml", "vl-convert-python": "vl_convert"}
 
 
 def read_requirements(path: Path) -> list[Requirement]:
