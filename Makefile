@@ -9,8 +9,8 @@ RESOLVE := ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env env-slurm demo test lint format lock example bench bench-reduce bench-bin \
-	bench-regions golden rulegraph clean
+.PHONY: help env env-slurm demo report test lint format lock example bench bench-reduce bench-bin \
+	bench-regions bench-report golden rulegraph clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,11 @@ demo: .venv/.installed ## Run the workflow, as shipped on the bundled example
 	$(BIN)/snakemake --cores all
 	@$(BIN)/python -c 'import yaml; c = yaml.safe_load(open("config/config.yaml")); \
 		print("Results: {0}/mapped, {0}/published".format(c["results"]))'
+
+report: .venv/.installed ## Make the pages and figures of the configured run
+	$(BIN)/snakemake report --cores all
+	@$(BIN)/python -c 'import yaml; c = yaml.safe_load(open("config/config.yaml")); \
+		print("Open {0}/report/usage.html and {0}/report/run.html".format(c["results"]))'
 
 test: .venv/.installed ## Run the tests; ARGS="-k bin" picks some
 	$(BIN)/pytest $(ARGS)
@@ -46,7 +51,7 @@ lock: .venv/.installed ## Resolve envs/*.in into the locks; UPGRADE=1 takes the 
 example: .venv/.installed ## Write the bundled example, tests/example, anew
 	$(BIN)/python tests/simulate.py example tests/example
 
-bench: bench-reduce bench-bin bench-regions ## Run every benchmark
+bench: bench-reduce bench-bin bench-regions bench-report ## Run every benchmark
 
 bench-reduce: .venv/.installed ## Measure reduce on a busy day
 	$(BIN)/python bench/reduce.py
@@ -56,6 +61,9 @@ bench-bin: .venv/.installed ## Measure bin on a busy month
 
 bench-regions: .venv/.installed ## Measure finding regions; PREDECESSOR_SAMPLE=10000 takes an hour
 	$(BIN)/python bench/regions.py
+
+bench-report: .venv/.installed ## Measure the usage page of 1,000 Dandisets; needs chromium
+	$(BIN)/python bench/report.py
 
 golden: .venv/.installed ## Write tests/golden anew, what the example shall come to
 	$(BIN)/python tests/workflow.py golden

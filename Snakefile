@@ -43,6 +43,7 @@ rule all:
     input:
         f"{RESULTS}/published/totals.json",
         listing_check(),
+        made_figures(),
 
 
 include: "rules/reduce.smk"
@@ -58,6 +59,7 @@ include: "rules/totals.smk"
 include: "rules/coordinates.smk"
 include: "rules/provenance.smk"
 include: "rules/publish.smk"
+include: "rules/report.smk"
 
 
 onstart:
@@ -70,3 +72,4 @@ onsuccess:
 
 onerror:
     tell_faults_of_listing()
+    tell_failed_run()

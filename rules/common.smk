@@ -14,6 +14,7 @@ from _files import hold, keep_private
 from _log import UserError
 from _raw_logs import Day, find_days, newest_file, size_of
 from _refresh import Selection, as_text, fault_report, folder_of, now, plan, read_state, token
+from _report_parts import FIGURES, RUN_PAGE_PARTS, USAGE_PAGE_PARTS
 from _software import VERSION, git_commit
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -215,3 +216,40 @@ def tell_faults_of_listing() -> None:
         told = json.loads(fetched.read_text(encoding="utf-8"))
         for line in fault_report(told["faults"], told["missing"]):
             logger.warning(f"Dandiset listing: {line}")
+
+
+SNAKEMAKE_LOGS = ".snakemake/log"
+
+
+def report_source(name: str) -> str:
+    """A template, a style, a script or data of the report."""
+    return str(Path(workflow.basedir) / "resources" / "report" / name)
+
+
+def made_figures() -> list[str]:
+    """For Snakemake's own report: the figures that are there, though nobody asked for them.
+
+    It holds what its targets need, and `all` needs no figure.
+    """
+    figures = [f"{RESULTS}/report/figures/{name}.svg" for name in FIGURES]
+    return [path for path in figures if "--report" in sys.argv and Path(path).exists()]
+
+
+def tell_failed_run() -> None:
+    """Write the page on the runs anew when a run fails, for then no job comes to it.
+
+    Only where there is such a page, or one was asked for.
+    """
+    page = Path(RESULTS) / "report" / "run.html"
+    if HELD and (page.exists() or "report" in sys.argv):
+        # It takes a second to import what draws it.
+        from report_run import main
+
+        main(
+            results=Path(RESULTS),
+            snakemake_logs=Path(SNAKEMAKE_LOGS),
+            template=Path(report_source("run.html.jinja")),
+            excluded_years=excluded_years(config),
+            page_file=page,
+        )
+        logger.info(f"How the run went: {page}")
