@@ -60,6 +60,7 @@ include: "rules/coordinates.smk"
 include: "rules/provenance.smk"
 include: "rules/publish.smk"
 include: "rules/report.smk"
+include: "rules/status.smk"
 
 
 onstart:

@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,8 +11,8 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from _attempts import last_attempt, next_number
 from _config import check, config_digest, excluded_years, found, is_url, selects
-from _files import hold, keep_private
-from _log import UserError
+from _files import AT_WORK, hold, holder, keep_private, sweep
+from _log import UserError, advice
 from _raw_logs import Day, find_days, newest_file, size_of
 from _refresh import Selection, as_text, fault_report, folder_of, now, plan, read_state, token
 from _report_parts import FIGURES, RUN_PAGE_PARTS, USAGE_PAGE_PARTS
@@ -20,7 +21,8 @@ from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
 # Snakemake does not tell its targets before the rules are read.
-LISTS_DANDISETS = workflow.is_main_process and not {"reduce_all", "bin_all"} & set(sys.argv)
+DO_WITHOUT_LISTING = {"reduce_all", "bin_all", "status"}
+LISTS_DANDISETS = workflow.is_main_process and not DO_WITHOUT_LISTING & set(sys.argv)
 
 try:
     check(
@@ -37,6 +39,9 @@ RESULTS = config["results"].rstrip("/")
 CACHE = config["cache"].rstrip("/")
 CONDA = "../envs/workflow.yaml"
 
+# Before anything looks at the results: what is planned must still hold when the run begins.
+HELD_BEFORE = holder(Path(RESULTS)) if workflow.is_main_process else ""
+
 if workflow.is_main_process:
     for stray in STRAYS:
         logger.warning(f"Left out, for its name is no date: {stray}")
@@ -52,10 +57,15 @@ def reduced_days() -> set[Day]:
 def days_by_month() -> dict[tuple[str, str], list[Day]]:
     """The days of each month that has any, in order."""
     months: dict[tuple[str, str], list[Day]] = {}
-    for day in sorted(RAW_DAYS.keys() | reduced_days()):
-        if int(day.year) not in excluded_years(config):
-            months.setdefault(day[:2], []).append(day)
+    for day in counted_days(RAW_DAYS.keys() | reduced_days()):
+        months.setdefault(day[:2], []).append(day)
     return months
+
+
+def counted_days(days: Iterable[Day]) -> list[Day]:
+    """Those of some days that count, in order: the configuration can leave out years."""
+    left_out = excluded_years(config)
+    return [day for day in sorted(days) if int(day.year) not in left_out]
 
 
 MONTHS = days_by_month()
@@ -77,17 +87,24 @@ HELD = []
 def take_folders() -> None:
     """Hold the results for this run alone, and close the private folders to others.
 
-    Snakemake's own lock outlives a killed run; profiles/default turns it off.
+    Snakemake's own lock outlives a killed run; profiles/default turns it off. To look at the status
+    takes no hold: that shall be possible while a run is at work.
     """
+    if set(workflow.dag_settings.targets) == {"status"}:
+        return
     try:
-        HELD.append(hold(Path(RESULTS)))
+        HELD.append(hold(Path(RESULTS), HELD_BEFORE))
+        for folder in ("reduced", "binned", "lookup"):
+            keep_private(Path(RESULTS) / folder)
+        keep_private(Path(CACHE))
+        # Snakemake's record of the settings of each job holds excluded addresses.
+        keep_private(Path(".snakemake"))
+        sweep(Path(RESULTS), "*", "reduced/*/*")
+        sweep(Path(CACHE), "*", "dandisets/*/*")
     except UserError as error:
         raise WorkflowError(str(error)) from None
-    for folder in ("reduced", "binned", "lookup"):
-        keep_private(Path(RESULTS) / folder)
-    keep_private(Path(CACHE))
-    # Snakemake's record of the settings of each job holds excluded addresses.
-    keep_private(Path(".snakemake"))
+    except OSError as error:
+        raise WorkflowError(advice(error) or str(error)) from None
 
 
 def raw_day(wildcards) -> list[str]:

@@ -110,7 +110,7 @@ def config_digest(config: Config) -> str:
     counts = {
         key: value
         for key, value in config.items()
-        if key not in {"raw_logs", "results", "cache", "dandi"}
+        if key not in {"raw_logs", "results", "cache", "dandi", "status"}
     }
     regions = {key: value for key, value in config["regions"].items() if key != "mmdb"}
     counts["regions"] = {**regions, "services": list(regions["services"])}

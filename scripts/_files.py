@@ -5,7 +5,9 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +17,9 @@ from _log import UserError
 
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
+LOCK = ".lock"
+AT_WORK = "at work"
+TRIES_TO_HOLD = 5
 
 
 @contextmanager
@@ -41,22 +46,65 @@ def keep_private(folder: Path) -> Path:
     return folder
 
 
-def hold(folder: Path) -> IO[str]:
+def hold(folder: Path, planned: str | None = None) -> IO[str]:
     """Hold a folder for this process alone, for as long as what is returned stays open.
 
     The kernel lets go of it when the process ends, however it ends: there is no stale lock.
 
+    Args:
+        folder: What to hold; made if it is missing.
+        planned: What `holder` said before this process looked at what is in the folder.
+
     Raises:
-        UserError: Another process holds it.
+        UserError: Another process holds it, or has held it since then.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = (folder / ".lock").open("w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    lock = (folder / LOCK).open("a+")
+    for left in reversed(range(TRIES_TO_HOLD)):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            if not left:
+                lock.close()
+                raise UserError(
+                    f"Another run is at work on {folder}. Wait until it has ended."
+                ) from None
+            time.sleep(0.1)  # A dry run holds it too, for a moment.
+    lock.seek(0)
+    if planned is not None and lock.read() != planned:
         lock.close()
-        raise UserError(f"Another run is at work on {folder}. Wait until it has ended.") from None
+        raise UserError(
+            f"Another run was at work on {folder} while this one was planned. Start this one again."
+        )
+    lock.truncate(0)
+    lock.write(secrets.token_hex(8))
+    lock.flush()
     return lock
+
+
+def holder(folder: Path) -> str:
+    """Tell apart who held a folder last: a text for each; `AT_WORK` while it is held."""
+    try:
+        with (folder / LOCK).open() as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return AT_WORK
+            return lock.read()
+    except FileNotFoundError:
+        return ""
+
+
+def sweep(root: Path, *below: str) -> None:
+    """Delete what killed runs left half made in a folder and those below it that patterns name."""
+    for folder in (root, *(found for pattern in below for found in root.glob(pattern))):
+        for end in ("part", "fresh", "old"):
+            for path in folder.glob(f".*.{end}"):
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
 
 
 def write_json(path: Path, value: Any) -> None:
