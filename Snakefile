@@ -61,6 +61,7 @@ include: "rules/provenance.smk"
 include: "rules/publish.smk"
 include: "rules/report.smk"
 include: "rules/status.smk"
+include: "rules/plan.smk"
 
 
 onstart:

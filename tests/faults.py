@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 import yaml
 from archive_parts import content_of_name
 from incremental import SALT, add, line
@@ -18,8 +19,15 @@ from workflow import EXAMPLE, ROOT, SHIPPED_CONFIG, environment, write_yaml
 
 KILLER = ROOT / "tests/killer"
 """Where the killer is that every Python process of a run imports; see there what a moment is."""
-PATIENCE = 300
+PATIENCE = 900
 """Seconds after which a run that does not end is an error."""
+
+
+def needed(there: bool, reason: str) -> None:
+    """Leave a test out where what it needs is not there; where all is checked that is an error."""
+    if not there:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
 
 # --- Archives ------------------------------------------------------------------------------------
 
@@ -103,6 +111,7 @@ class Running:
         self._told = folder.with_name(f"{folder.name}.told")
         self._count = folder.with_name(f"{folder.name}.count")
         self._count.write_bytes(b"")
+        Path(f"{self._count}.killed").unlink(missing_ok=True)
         command = command or [
             *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
             *("--directory", str(folder), "--cores", "2"),

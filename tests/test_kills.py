@@ -11,7 +11,7 @@ import pytest
 from faults import change_overnight, ended, prepare_example
 from workflow import Tree, copy, differences, results
 
-FEW, MANY = 5, 60
+MANY = 60
 
 
 @dataclass(frozen=True)
@@ -20,36 +20,38 @@ class Night:
 
     Attributes:
         before: The folder before it. Do not change what is in it.
-        after: The results after it.
+        after: The folder after it. Do not change what is in it.
+        made: The results after it.
         changes: How often it changed a file: so many moments there are to kill it at.
     """
 
     before: Path
-    after: Tree
+    after: Path
+    made: Tree
     changes: int
 
 
-def undisturbed(before: Path, folder: Path) -> Night:
+def undisturbed(before: Path, after: Path) -> Night:
     """Run in a copy of a folder."""
-    end = ended(copy(before, folder))
+    end = ended(copy(before, after))
     assert end.code == 0, end.told
-    return Night(before, results(folder), end.changes)
+    return Night(before, after, results(after), end.changes)
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> Night:
     """The first run of the example."""
-    before = prepare_example(tmp_path_factory.mktemp("before") / "example")
-    return undisturbed(before, tmp_path_factory.mktemp("after") / "example")
+    folder = tmp_path_factory.mktemp("first")
+    return undisturbed(prepare_example(folder / "before"), folder / "after")
 
 
 @pytest.fixture(scope="module")
 def nightly(tmp_path_factory: pytest.TempPathFactory, first: Night) -> Night:
     """A run on a day later: everything stands already, and much has changed."""
-    before = copy(first.before, tmp_path_factory.mktemp("before") / "nightly")
-    assert ended(before).code == 0
+    folder = tmp_path_factory.mktemp("nightly")
+    before = copy(first.after, folder / "before")
     change_overnight(before)
-    return undisturbed(before, tmp_path_factory.mktemp("after") / "nightly")
+    return undisturbed(before, folder / "after")
 
 
 def moments(seed: int, count: int) -> list[float]:
@@ -58,31 +60,48 @@ def moments(seed: int, count: int) -> list[float]:
     return [(part + rng.random()) / count for part in range(count)]
 
 
-def kill_and_run_again(night: Night, folder: Path, moment: float, by: signal.Signals) -> None:
+def kill_and_run_again(
+    night: Night, folder: Path, moment: float, by: signal.Signals = signal.SIGKILL
+) -> None:
     """Kill a run in a copy of a folder, and expect the next one to come to what it should."""
     copy(night.before, folder)
     number = math.ceil(moment * night.changes)
     killed = ended(folder, moment=number, kill_by=by)
-    assert killed.code != 0, f"change {number}: it came to its end"
+    if by == signal.SIGKILL:
+        assert killed.code == -signal.SIGKILL
+    expect_the_same(night, folder, f"killed at change {number}:\n{killed.told}")
+
+
+def expect_the_same(night: Night, folder: Path, story: str) -> None:
+    """Run once more, plainly, and expect what a run makes that nobody disturbs."""
     again = ended(folder)
-    assert again.code == 0, f"change {number}: {killed.told}\n{again.told}"
-    assert differences(results(folder), night.after) == [], f"change {number}: {again.told}"
-    assert "Nothing to be done" in ended(folder, "--dry-run").told, f"change {number}"
+    assert again.code == 0, f"{story}\n{again.told}"
+    assert differences(results(folder), night.made) == [], f"{story}\n{again.told}"
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("moment", moments(1, FEW))
-def test_the_first_run_is_killed(first: Night, tmp_path: Path, moment: float):
-    kill_and_run_again(first, tmp_path / "killed", moment, signal.SIGKILL)
+def kill_all_along(night: Night, folder: Path, seed: int, times: int) -> None:
+    """Kill a run, and the one that goes on in its place, and so on: somewhere in each part."""
+    rng = Random(seed)
+    copy(night.before, folder)
+    start = ended(folder, "--dry-run").changes
+    story = []
+    for _ in range(times):
+        number = start + rng.randint(1, 2 * (night.changes - start) // times)
+        story.append(f"change {number} of {ended(folder, moment=number).changes}")
+    expect_the_same(night, folder, f"killed at {', '.join(story)}")
 
 
-@pytest.mark.parametrize("moment", moments(2, FEW))
-def test_a_nightly_run_is_killed(nightly: Night, tmp_path: Path, moment: float):
-    kill_and_run_again(nightly, tmp_path / "killed", moment, signal.SIGKILL)
+def test_the_first_run_is_killed_all_along(first: Night, tmp_path: Path):
+    kill_all_along(first, tmp_path / "killed", seed=1, times=6)
 
 
-@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
-def test_a_nightly_run_is_asked_to_end(nightly: Night, tmp_path: Path, by: signal.Signals):
+def test_a_nightly_run_is_killed_all_along(nightly: Night, tmp_path: Path):
+    kill_all_along(nightly, tmp_path / "killed", seed=2, times=6)
+
+
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_nightly_run_is_ended_by_a_signal(nightly: Night, tmp_path: Path, by: signal.Signals):
     [moment] = moments(int(by), 1)
     kill_and_run_again(nightly, tmp_path / "killed", moment, by)
 
@@ -90,13 +109,13 @@ def test_a_nightly_run_is_asked_to_end(nightly: Night, tmp_path: Path, by: signa
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", moments(3, MANY))
 def test_the_first_run_is_killed_at_many_moments(first: Night, tmp_path: Path, moment: float):
-    kill_and_run_again(first, tmp_path / "killed", moment, signal.SIGKILL)
+    kill_and_run_again(first, tmp_path / "killed", moment)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", moments(4, MANY))
 def test_a_nightly_run_is_killed_at_many_moments(nightly: Night, tmp_path: Path, moment: float):
-    kill_and_run_again(nightly, tmp_path / "killed", moment, signal.SIGKILL)
+    kill_and_run_again(nightly, tmp_path / "killed", moment)
 
 
 @pytest.mark.slow
@@ -109,13 +128,6 @@ def test_a_nightly_run_is_asked_to_end_at_many_moments(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(5))
-def test_one_run_after_the_other_is_killed(nightly: Night, tmp_path: Path, seed: int):
-    """Each goes on where the last one was killed, some after a few changes, some after many."""
-    rng = Random(seed)
-    folder = copy(nightly.before, tmp_path / "killed")
-    for _ in range(8):
-        ended(folder, moment=rng.choice((rng.randint(1, 60), rng.randint(60, 500))))
-    again = ended(folder)
-    assert again.code == 0, again.told
-    assert differences(results(folder), nightly.after) == []
+@pytest.mark.parametrize("seed", range(10))
+def test_a_nightly_run_is_killed_all_along_in_many_ways(nightly: Night, tmp_path: Path, seed: int):
+    kill_all_along(nightly, tmp_path / "killed", seed, times=12)

@@ -41,8 +41,17 @@ def _hook(event: str, arguments: tuple) -> None:
     elif event not in _CHANGES or not _is_below(arguments[0]):
         return
     os.write(_COUNTER, b".")
-    if os.fstat(_COUNTER).st_size == _MOMENT:
+    # Two processes may count at once, and none of them see the very moment; a signal comes once.
+    if 0 < _MOMENT <= os.fstat(_COUNTER).st_size and _is_first():
         os.killpg(0, _SIGNAL)
+
+
+def _is_first() -> bool:
+    try:
+        os.close(os.open(f"{_COUNT}.killed", os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
 
 
 if _FOLDER:
