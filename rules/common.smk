@@ -267,6 +267,7 @@ def tell_failed_run() -> None:
             snakemake_logs=Path(SNAKEMAKE_LOGS),
             template=Path(report_source("run.html.jinja")),
             excluded_years=excluded_years(config),
+            is_last_job=False,
             page_file=page,
         )
         logger.info(f"How the run went: {page}")

@@ -25,11 +25,11 @@ LIGHT = {
     "hover": "#f0f2f4",
     "accent": "#0b5cad",
     "pale": "#bcd6f0",
-    "good": "#1a7f4b",
+    "good": "#15703f",
     "bad": "#b3261e",
     "land": "#e4e6e3",
     "border": "#fafaf8",
-    "categories": ["#0b5cad", "#d98200", "#009e73", "#98a0ab"],
+    "categories": ["#0b5cad", "#d07a00", "#00956b", "#8b94a0"],
 }
 DARK = {
     "paper": "#14171c",
@@ -85,7 +85,8 @@ def theme(palette: dict[str, Any]) -> Spec:
         },
         "range": {"category": palette["categories"]},
         "style": {
-            "told": {"color": palette["accent"], "opacity": 0.85},
+            # The stroke keeps what is thinner than a pixel from fading.
+            "told": {"color": palette["accent"], "opacity": 0.85, **_stroke(palette["accent"])},
             "most": {"color": palette["pale"]},
             "total": {"stroke": palette["accent"], "strokeWidth": 2},
             "bad": {"color": palette["bad"], "opacity": 0.85},
@@ -93,6 +94,10 @@ def theme(palette: dict[str, Any]) -> Spec:
             "land": {"color": palette["land"], "stroke": palette["border"], "strokeWidth": 0.6},
         },
     }
+
+
+def _stroke(colour: str) -> Spec:
+    return {"stroke": colour, "strokeWidth": 0.7}
 
 
 def _named(name: str) -> alt.NamedData:

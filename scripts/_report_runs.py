@@ -20,8 +20,8 @@ FINISHED = re.compile(r"^Finished jobid: \d+ \(Rule: (\w+)\)$", re.MULTILINE)
 FAILED = re.compile(r"^Error in (?:rule|checkpoint|group) (\w+).*\n((?: {4}.*\n)*)", re.MULTILINE)
 LOG_OF_JOB = re.compile(r"^ {4}log: (.+?)(?: \(.*\))?$", re.MULTILINE)
 CLOSED = "\nComplete log(s): "
-OF_REPORT = ("report", "report_usage", "report_figures", "report_run")
-"""Rules of the report itself: a run of these alone tells nothing of the figures."""
+LOOKING = {"all", "status", "report", "report_usage", "report_figures", "report_run"}
+"""Rules that make no figures: a run of these alone only looked at what is there."""
 
 TOLD = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (WARNING|ERROR) (.*)$", re.MULTILINE)
 BENCHMARK = {"s": pl.Float64, "max_rss": pl.Float64}
@@ -53,9 +53,9 @@ class Run:
         return "failed" if self.failed else "finished" if self.closed else "open"
 
     @property
-    def tells(self) -> bool:
-        """Whether it did anything beside the report."""
-        return bool(self.failed or self.jobs.keys() - set(OF_REPORT))
+    def did_something(self) -> bool:
+        """Whether figures can have come from it, or did not for it failed."""
+        return bool(self.failed or self.jobs.keys() - LOOKING)
 
 
 def read_run(log: Path) -> Run:
@@ -85,6 +85,21 @@ def last_runs(folder: Path, number: int) -> list[Run]:
     logs = (log for log in sorted(folder.glob("*.log"), reverse=True) if LOG_NAME.match(log.name))
     runs = (read_run(log) for log in logs)
     return list(itertools.islice((run for run in runs if run.began), number))
+
+
+def run_to_tell(runs: list[Run]) -> Run | None:
+    """The run that says how the figures stand: the last that did something.
+
+    But if that failed, and one has come to its end since, then what failed has been mended.
+
+    Args:
+        runs: The newest first.
+    """
+    last = next((run for run in runs if run.did_something), None)
+    if last is None or last.state != "failed":
+        return last
+    later = (run for run in runs[: runs.index(last)] if run.state == "finished")
+    return next(later, last)
 
 
 def told_since(logs: Path, moment: dt.datetime) -> list[tuple[str, str, str]]:

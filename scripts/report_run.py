@@ -1,5 +1,6 @@
 """Write the page on how the runs went, for the maintainer alone."""
 
+import dataclasses
 import datetime as dt
 import logging
 from pathlib import Path
@@ -21,7 +22,7 @@ from _report_days import (
 )
 from _report_page import page
 from _report_parts import RUN_SCRIPTS
-from _report_runs import Run, last_runs, read_benchmarks, stages, told_since
+from _report_runs import Run, last_runs, read_benchmarks, run_to_tell, stages, told_since
 from _summaries import read_summary
 
 log = logging.getLogger(__name__)
@@ -149,10 +150,12 @@ def figures_context(mapped: Path) -> dict[str, Any]:
     }
 
 
-def runs_context(results: Path, snakemake_logs: Path) -> dict[str, Any]:
+def runs_context(results: Path, snakemake_logs: Path, *, is_last_job: bool) -> dict[str, Any]:
     """What the page says of the runs and their jobs."""
     runs = last_runs(snakemake_logs, LAST_RUNS)
-    last = next((run for run in runs if run.tells), None)
+    if is_last_job and runs:
+        runs[0] = dataclasses.replace(runs[0], closed=True)
+    last = run_to_tell(runs)
     benchmarks = read_benchmarks(results / "benchmarks")
     since = last.start if last else None
     messages = told_since(results / "logs", since) if since else []
@@ -184,6 +187,7 @@ def main(
     snakemake_logs: Path,
     template: Path,
     excluded_years: frozenset[int],
+    is_last_job: bool,
     page_file: Path,
 ) -> None:
     """Write the page, which only its owner can read. What is not there yet is left out.
@@ -193,6 +197,7 @@ def main(
         snakemake_logs: The logs that Snakemake keeps of its runs.
         template: The page's template, its style and scripts beside it.
         excluded_years: Years whose days nobody misses.
+        is_last_job: Whether this is the last job of a run, which then has come to its end.
         page_file: Where it goes.
     """
     days = days_context(results, excluded_years)
@@ -222,7 +227,7 @@ def main(
         class_names=CLASSES,
         **days,
         **figures,
-        **runs_context(results, snakemake_logs),
+        **runs_context(results, snakemake_logs, is_last_job=is_last_job),
     )
     with replacing(page_file) as beside:
         beside.touch(PRIVATE_FILE)
@@ -237,5 +242,6 @@ if "snakemake" in globals():
             snakemake_logs=Path(snakemake.params.snakemake_logs),
             template=Path(snakemake.input.template),
             excluded_years=frozenset(snakemake.params.excluded_years),
+            is_last_job=True,
             page_file=Path(snakemake.output.page),
         )

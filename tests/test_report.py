@@ -5,6 +5,7 @@ import gzip
 import json
 import re
 import shutil
+from collections import Counter
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ import polars as pl
 import pytest
 import workflow
 from _log import UserError
+from _report_charts import DARK, LIGHT
 from _report_data import Published, by_asset, column, entry, month_range, packed
 from _report_days import by_step, missing_days, step_for
 from _report_page import json_in_page, policy
-from _report_runs import last_runs, read_benchmarks, stages, told_since
+from _report_runs import Run, last_runs, read_benchmarks, run_to_tell, stages, told_since
 from browser import Browser, chromium, require_chromium
 from published_archive import Archive
 from report_usage import flat, packed_entries
@@ -160,6 +162,30 @@ def test_policy_lets_run_what_is_in_the_page_and_fetches_nothing():
     assert "unsafe-eval" not in text
 
 
+def contrast(one: str, other: str) -> float:
+    """How much two colours differ in light, by WCAG 2: 1 to 21."""
+
+    def light(colour: str) -> float:
+        parts = (int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5))
+        red, green, blue = (
+            part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+        )
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    low, high = sorted([light(one), light(other)])
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("palette", [LIGHT, DARK], ids=["light", "dark"])
+def test_colours_of_text_and_controls_have_contrast_enough(palette: dict[str, Any]):
+    for ground in ("paper", "surface", "hover"):
+        for text in ("ink", "muted", "accent", "good", "bad"):
+            assert contrast(palette[text], palette[ground]) >= 4.5, (text, ground)
+    assert contrast(palette["ink"], palette["pale"]) >= 4.5
+    for mark in (palette["control"], *palette["categories"]):
+        assert contrast(mark, palette["surface"]) >= 3, mark
+
+
 # --- Days and runs --------------------------------------------------------------------------------
 
 
@@ -227,6 +253,27 @@ def test_a_killed_run_is_not_called_finished(tmp_path: Path):
     log = tmp_path / "2026-11-25T041641.024641.snakemake.log"
     log.write_text(FAILED_RUN.split("[Wed Nov 25 04:16:42 2026]\nError")[0])
     assert last_runs(tmp_path, 5)[0].state == "open"
+
+
+def run_of(*rules: str, failed: bool = False, closed: bool = True) -> Run:
+    """A run that did some jobs."""
+    moment = datetime(2026, 11, 25, tzinfo=UTC)
+    wrong = [("reduce", "a.log")] if failed else []
+    return Run(moment, moment, Counter(rules), wrong, began=True, closed=closed)
+
+
+def test_the_run_to_tell_of_is_the_last_that_did_something():
+    nightly, looked, stopped = (
+        run_of("reduce", "all"),
+        run_of("report_run", "status"),
+        run_of(closed=False),
+    )
+    failed = run_of("reduce", failed=True)
+    assert run_to_tell([]) is None
+    assert run_to_tell([looked, nightly, failed]) is nightly
+    assert run_to_tell([stopped, failed, nightly]) is failed
+    # A run comes to its end only when what failed before has been done.
+    assert run_to_tell([looked, failed, nightly]) is looked
 
 
 def test_warnings_of_earlier_runs_are_not_told(tmp_path: Path):

@@ -133,11 +133,11 @@ function tableRow(row, columns, most) {
     if (place === 0) cell.scope = "row";
     const value = row[column.name];
     if (column.cell) cell.append(column.cell(row));
-    else if (column.kind === "bytes") {
+    else if (column.kind === "bytes" && isTold(value)) {
       cell.append(bytesText(value));
       cell.title = exactBytes(value);
       cell.style.setProperty("--share", value / most.get(column.name));
-    } else if (column.kind === "count") {
+    } else if (column.kind === "count" || column.kind === "bytes") {
       cell.append(countText(value));
       if (!isTold(value)) cell.classList.add("untold");
     } else cell.append(value);
