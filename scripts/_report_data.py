@@ -29,6 +29,13 @@ TOTALS = (
     "number_of_unique_regions",
     "number_of_unique_countries",
 )
+SUMMARIES = {
+    "day": ("date", *COUNTS),
+    "region": ("region", *COUNTS),
+    "asset": ("asset_path", *COUNTS),
+    "asset_type_per_week": ("week_start",),
+}
+"""Columns that a summary has at least."""
 BREAKDOWNS = ("by_version", "by_kind_of_requester")
 
 DETAIL = ((200, None), (100, 4), (50, 3), (20, 2))
@@ -36,10 +43,10 @@ DETAIL = ((200, None), (100, 4), (50, 3), (20, 2))
 name, and to how many digits the bytes of a day. The other assets are one row together."""
 
 
-def read_published(path: Path) -> pl.DataFrame:
-    """A published summary as it stands: every column text. Empty if the file is not there."""
+def read_published(path: Path, columns: Iterable[str]) -> pl.DataFrame:
+    """A published summary as it stands: every column text. Without rows if there is no file."""
     if not path.exists():
-        return pl.DataFrame()
+        return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
     return pl.read_csv(
         path, separator="\t", quote_char=None, infer_schema=False, empty_string_is_null=False
     )
@@ -140,7 +147,7 @@ class Published:
 
     def summary(self, id_: str, kind: str) -> pl.DataFrame:
         """`summaries/{id}/by_{kind}.tsv`, all text."""
-        return read_published(self.folder / "summaries" / id_ / f"by_{kind}.tsv")
+        return read_published(self.folder / "summaries" / id_ / f"by_{kind}.tsv", SUMMARIES[kind])
 
     def _text(self, name: str) -> str:
         try:
@@ -156,8 +163,6 @@ class Published:
 
 def bytes_by_month(by_day: pl.DataFrame) -> dict[str, int]:
     """Bytes of each month with any day, `2022-05` -> bytes."""
-    if not len(by_day):
-        return {}
     months = by_day.group_by(month=pl.col("date").str.head(7)).agg(
         pl.col("bytes_sent").cast(pl.Int64).sum()
     )
@@ -179,11 +184,7 @@ def entry(
     digits = None if id_ in {ARCHIVE, UNDETERMINED} else digits
     totals = published.totals[id_]
     by_region = published.summary(id_, "region")
-    numbers = (
-        [regions.setdefault(label, len(regions)) for label in by_region.to_series()]
-        if len(by_region)
-        else []
-    )
+    numbers = [regions.setdefault(label, len(regions)) for label in by_region.to_series()]
     return {
         "digits": digits,
         "by_day": by_date(published.summary(id_, "day"), digits),

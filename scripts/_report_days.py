@@ -7,9 +7,6 @@ from pathlib import Path
 import polars as pl
 from _summaries import read_summary
 
-STEPS = {"1d": ("day", 190), "1w": ("week", 1100), "1mo": ("month", 10**6)}
-"""A chart's step, what it is called, and for up to how many days it suits."""
-
 
 def read_accounting(path: Path, classes: tuple[str, ...]) -> pl.DataFrame:
     """The accounts of all days: `date` as a date, `lines`, and a column per class.
@@ -45,26 +42,6 @@ def missing_days(days: pl.Series, excluded_years: frozenset[int]) -> pl.DataFram
         .agg(first=pl.col("day").min(), last=pl.col("day").max(), days=pl.len())
         .sort("first")
         .select(pl.col(name).cast(dtype) for name, dtype in empty.items())
-    )
-
-
-def step_for(days: pl.Series) -> str:
-    """The step that suits a chart of some days: `1d`, `1w` or `1mo`."""
-    length = (days.max() - days.min()).days if len(days) else 0
-    return next(step for step, (_, most) in STEPS.items() if length <= most)
-
-
-def by_step(table: pl.DataFrame, step: str) -> pl.DataFrame:
-    """Daily figures summed by step, every period from the first to the last: `start`, `end`, ….
-
-    Args:
-        table: `date`, and figures.
-        step: `1d`, `1w` or `1mo`.
-    """
-    sums = table.group_by(start=pl.col("date").dt.truncate(step)).agg(pl.exclude("date").sum())
-    every = sums.select(pl.date_range(pl.col("start").min(), pl.col("start").max(), step))
-    return every.join(sums, on="start", how="left", maintain_order="left").with_columns(
-        pl.exclude("start").fill_null(0), end=pl.col("start").dt.offset_by(step)
     )
 
 

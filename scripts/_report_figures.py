@@ -12,6 +12,7 @@ import vl_convert
 from _files import replacing
 from _report_data import ARCHIVE, UNDETERMINED, Published
 from _report_page import VEGA_LITE
+from _report_periods import by_step
 
 WIDTH, HEIGHT = 1200, 560
 LARGEST_DANDISETS = 20
@@ -27,15 +28,10 @@ def bytes_by_month(by_day: pl.DataFrame) -> pl.DataFrame:
     Args:
         by_day: A published summary by day, all text.
     """
-    months = by_day.group_by(start=pl.col("date").str.to_date("%Y-%m-%d").dt.truncate("1mo")).agg(
-        told=pl.col("bytes_sent").cast(pl.Int64).sum()
+    days = by_day.select(
+        pl.col("date").str.to_date("%Y-%m-%d"), told=pl.col("bytes_sent").cast(pl.Int64)
     )
-    every = months.select(pl.date_range(pl.col("start").min(), pl.col("start").max(), "1mo"))
-    return (
-        every.join(months, on="start", how="left", maintain_order="left")
-        .with_columns(pl.col("told").fill_null(0), end=pl.col("start").dt.offset_by("1mo"))
-        .select("start", "end", "told")
-    )
+    return by_step(days, "1mo").select("start", "end", "told")
 
 
 def moments(table: pl.DataFrame) -> charts.Rows:

@@ -12,16 +12,10 @@ from _files import PRIVATE_FILE, replacing
 from _log import logging_to
 from _log_lines import CLASSES
 from _report_charts import by_class, share_over_time, specification
-from _report_days import (
-    STEPS,
-    by_step,
-    missing_days,
-    read_accounting,
-    step_for,
-    undetermined_by_day,
-)
+from _report_days import missing_days, read_accounting, undetermined_by_day
 from _report_page import page
 from _report_parts import RUN_SCRIPTS
+from _report_periods import STEPS, by_step, period_text, step_for
 from _report_runs import Run, last_runs, read_benchmarks, run_to_tell, stages, told_since
 from _summaries import read_summary
 
@@ -54,11 +48,6 @@ def memory_text(mebibytes: float | None) -> str:
 def share_text(part: int, whole: int) -> str:
     """A share as a percentage: `0.13 %`."""
     return f"{part / whole:.2%}".replace("%", " %") if whole else "–"
-
-
-def period_text(start: dt.date, step: str) -> str:
-    """What a day, a week or a month is called."""
-    return f"{start:%B %Y}" if step == "1mo" else f"week of {start}" if step == "1w" else str(start)
 
 
 def moment(day: dt.date) -> int:

@@ -16,8 +16,9 @@ import workflow
 from _log import UserError
 from _report_charts import DARK, LIGHT
 from _report_data import Published, by_asset, column, entry, month_range, packed
-from _report_days import by_step, missing_days, step_for
+from _report_days import missing_days
 from _report_page import json_in_page, policy
+from _report_periods import by_step, step_for
 from _report_runs import Run, last_runs, read_benchmarks, run_to_tell, stages, told_since
 from browser import Browser, chromium, require_chromium
 from published_archive import Archive
@@ -352,6 +353,18 @@ def test_a_run_that_fails_says_so_on_its_page(example: Path, tmp_path: Path):
     page = (tmp_path / "results/report/run.html").read_text()
     assert "The last run failed" in page
     assert "results/logs/reduce/2022-05-04.log" in page
+
+
+def test_an_archive_without_any_request_has_a_report(browser: Browser, tmp_path: Path):
+    (tmp_path / "raw/2022/05").mkdir(parents=True)
+    (tmp_path / "raw/2022/05/03.log").touch()
+    snapshot = str(workflow.EXAMPLE / "dandisets.tsv")
+    workflow.run(tmp_path, "report", config={"raw_logs": "raw", "dandi": {"snapshot": snapshot}})
+    browser.window(1280)
+    for name in ("usage", "run"):
+        page = tmp_path / f"results/report/{name}.html"
+        browser.open(page)
+        quiet(browser, page)
 
 
 def test_snakemakes_own_report_has_the_figures_with_captions(example: Path, browser: Browser):

@@ -21,6 +21,10 @@ const SPECS = embedded("charts");
  */
 function draw(element, spec, datasets, options) {
   forget(element);
+  if (!(datasets.usage ?? datasets.regions).length) {
+    element.replaceChildren("There is nothing to show.");
+    return;
+  }
   const job = { spec, datasets, options, width: Math.max(200, element.clientWidth) };
   drawn.set(element, job);
   // What stands below must not jump while the element is empty.
