@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import polars as pl
+from _days import days_between, spans
 from _summaries import read_summary
+
+Gap = tuple[dt.date, dt.date, int]
+"""The first and the last day, and how many days."""
 
 
 def read_accounting(path: Path, classes: tuple[str, ...]) -> pl.DataFrame:
@@ -21,28 +26,15 @@ def read_accounting(path: Path, classes: tuple[str, ...]) -> pl.DataFrame:
     )
 
 
-def missing_days(days: pl.Series, excluded_years: frozenset[int]) -> pl.DataFrame:
-    """The days without a log between the first and the last: a row a gap, `first`, `last`, `days`.
+def missing_days(days: list[dt.date], excluded_years: frozenset[int]) -> list[Gap]:
+    """The days without a log between the first and the last: the gaps, each with its length.
 
     Args:
         days: Those with a log, in ascending order.
         excluded_years: Years whose days nobody misses.
     """
-    empty = {"first": pl.Date, "last": pl.Date, "days": pl.UInt32}
-    if not len(days):
-        return pl.DataFrame(schema=empty)
-    every = pl.DataFrame({"day": pl.date_range(days.min(), days.max(), "1d", eager=True)})
-    missing = every.filter(
-        ~pl.col("day").is_in(days.implode()), ~pl.col("day").dt.year().is_in(list(excluded_years))
-    )
-    # In a gap the day and its place among the missing grow alike.
-    gap = pl.col("day").to_physical() - pl.int_range(pl.len())
-    return (
-        missing.group_by(gap=gap)
-        .agg(first=pl.col("day").min(), last=pl.col("day").max(), days=pl.len())
-        .sort("first")
-        .select(pl.col(name).cast(dtype) for name, dtype in empty.items())
-    )
+    missing = (day for day in days_between(days) if day.year not in excluded_years)
+    return [(first, last, (last - first).days + 1) for first, last in spans(missing)]
 
 
 def undetermined_by_day(mapped: Path) -> pl.DataFrame:

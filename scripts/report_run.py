@@ -101,15 +101,15 @@ def days_context(results: Path, excluded_years: frozenset[int]) -> dict[str, Any
         return {"days": None}
     accounting = read_accounting(path, CLASSES)
     step = step_for(accounting["date"])
-    missing = missing_days(accounting["date"], excluded_years)
+    missing = missing_days(accounting["date"].to_list(), excluded_years)
     lines, malformed = accounting["lines"].sum(), accounting["malformed"].sum()
     return {
         "days": {
             "count": len(accounting),
             "oldest": accounting["date"].min(),
             "newest": accounting["date"].max(),
-            "missing": missing["days"].sum(),
-            "gaps": missing.sort("first", descending=True).rows(named=True),
+            "missing": sum(days for *_, days in missing),
+            "gaps": missing[::-1],
             "lines": lines,
             "malformed": malformed,
             "malformed_share": share_text(malformed, lines),

@@ -5,13 +5,13 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import _threads  # noqa: F401
 import polars as pl
 from _attempts import last_attempt
+from _days import days_between, spans
 from _files import write_json
 from _log import UserError, logging_to
 from _log_lines import CLASSES
@@ -39,27 +39,6 @@ def read_json(path: Path) -> Any:
 def share(part: int, whole: int) -> float | None:
     """A fraction of 1; None of nothing."""
     return round(part / whole, DIGITS) if whole else None
-
-
-def days_between(days: list[dt.date]) -> list[dt.date]:
-    """The days that are missing between the first and the last of some, which are in order."""
-    return [
-        before + dt.timedelta(number)
-        for before, after in pairwise(days)
-        for number in range(1, (after - before).days)
-    ]
-
-
-def spans(days: Iterable[dt.date]) -> Iterator[tuple[dt.date, dt.date]]:
-    """Days in order -> the first and the last day of each time without a gap."""
-    first = last = None
-    for day in days:
-        if last is not None and (day - last).days > 1:
-            yield first, last
-            first = None
-        first, last = first or day, day
-    if last is not None:
-        yield first, last
 
 
 def lines_per_class(reduced: Path, days: Iterable[dt.date]) -> Counts:
