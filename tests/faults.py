@@ -6,8 +6,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,11 +109,10 @@ class Running:
             command: What is run in place of Snakemake.
             variables: Of the environment.
         """
-        self.folder = folder
-        self._told = folder.with_name(f"{folder.name}.told")
-        self._count = folder.with_name(f"{folder.name}.count")
-        self._count.write_bytes(b"")
-        Path(f"{self._count}.killed").unlink(missing_ok=True)
+        notes = Path(tempfile.mkdtemp(prefix="run-"))
+        self._told = notes / "told"
+        self._count = notes / "count"
+        self._count.touch()
         command = command or [
             *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
             *("--directory", str(folder), "--cores", "2"),
@@ -161,23 +162,22 @@ class Running:
         finally:
             self.send(signal.SIGKILL)
         end = time.monotonic() + 10
-        while survivors := processes_of(self.folder):
+        while survivors := self._processes():
             assert time.monotonic() < end, f"still at work: {survivors}"
             time.sleep(0.01)
-        return Ended(self.process.returncode, self.told(), self.changes())
+        ended = Ended(self.process.returncode, self.told(), self.changes())
+        shutil.rmtree(self._count.parent)
+        return ended
 
-
-def processes_of(folder: Path) -> list[int]:
-    """The processes that work for a run in a folder, whatever group they are in."""
-    mark = f"KILLER_FOLDER={folder}\0".encode()
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if mark in path.read_bytes():
-                found.append(int(path.parent.name))
-        except OSError:
-            continue
-    return found
+    def _processes(self) -> list[int]:
+        """The processes that work for it, whatever group they are in."""
+        mark = f"KILLER_COUNT={self._count}\0".encode()
+        found = []
+        for path in Path("/proc").glob("[0-9]*/environ"):
+            with suppress(OSError):
+                if mark in path.read_bytes():
+                    found.append(int(path.parent.name))
+        return found
 
 
 def ended(folder: Path, *arguments: str, **options) -> Ended:
