@@ -9,7 +9,7 @@ RESOLVE := ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env env-slurm demo report test lint format lock example bench bench-reduce bench-bin \
+.PHONY: help env env-slurm env-rich demo report test lint format lock example bench bench-reduce bench-bin \
 	bench-regions bench-report golden rulegraph clean
 
 help: ## List the targets
@@ -18,6 +18,8 @@ help: ## List the targets
 env: .venv/.installed ## Set up .venv from the lock; at once when it stands already
 
 env-slurm: .venv/.installed-slurm ## Add to .venv what submitting to Slurm needs
+
+env-rich: .venv/.installed-rich ## Add to .venv progress bars for the terminal: snakemake --logger rich
 
 demo: .venv/.installed ## Run the workflow, as shipped on the bundled example
 	$(BIN)/snakemake --cores all
@@ -47,6 +49,7 @@ lock: .venv/.installed ## Resolve envs/*.in into the locks; UPGRADE=1 takes the 
 	cd envs && $(RESOLVE) requirements.in --output-file requirements.txt
 	cd envs && $(RESOLVE) requirements-dev.in --output-file requirements-dev.txt
 	cd envs && $(RESOLVE) requirements-slurm.in --output-file requirements-slurm.txt
+	cd envs && $(RESOLVE) requirements-rich.in --output-file requirements-rich.txt
 
 example: .venv/.installed ## Write the bundled example, tests/example, anew
 	$(BIN)/python tests/simulate.py example tests/example
@@ -87,7 +90,7 @@ clean: ## Remove what tools leave behind; keeps .venv, results and cache
 	@$(INSTALL) $<
 	@touch $@
 
-.venv/.installed-slurm: envs/requirements-slurm.txt | .venv/.installed
+.venv/.installed-slurm .venv/.installed-rich: .venv/.installed-%: envs/requirements-%.txt | .venv/.installed
 	@echo "Installing $< into .venv; this takes about half a minute"
 	@$(INSTALL) $<
 	@touch $@

@@ -13,7 +13,8 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
 ENVS = ROOT / "envs"
-LOCKS = ["requirements", "requirements-dev", "requirements-slurm"]
+OPTIONAL = ["requirements-slurm", "requirements-rich"]
+LOCKS = ["requirements", "requirements-dev", *OPTIONAL]
 PYTHONS = ["3.11", "3.12", "3.13"]
 # Where a package and its module differ in name.
 IMPORTED_AS = {"pyyaml": "yaml", "vl-convert-python": "vl_convert"}
@@ -102,12 +103,14 @@ def test_other_locks_only_add_to_the_runtime_lock(lock: str, python: str):
     assert runtime.items() <= pinned_versions(ENVS / f"{lock}.txt", python).items()
 
 
-def test_slurm_and_dev_locks_fit_into_one_environment():
-    for python in PYTHONS:
-        dev = pinned_versions(ENVS / "requirements-dev.txt", python)
-        slurm = pinned_versions(ENVS / "requirements-slurm.txt", python)
-        differing = {name for name in dev.keys() & slurm.keys() if dev[name] != slurm[name]}
-        assert not differing, f"Python {python} would get two versions of {sorted(differing)}"
+@pytest.mark.parametrize("python", PYTHONS)
+def test_all_locks_fit_into_one_environment(python: str):
+    found: dict[str, set[Version]] = {}
+    for lock in LOCKS:
+        for name, version in pinned_versions(ENVS / f"{lock}.txt", python).items():
+            found.setdefault(name, set()).add(version)
+    differing = sorted(name for name, versions in found.items() if len(versions) > 1)
+    assert not differing, f"Python {python} would get two versions of {differing}"
 
 
 def test_conda_environment_pins_what_the_lock_pins():
