@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from _parent import end_with_run
+
 _MEND = {
     errno.ENOSPC: "No space is left on the disk. Free some",
     errno.EDQUOT: "The disk quota is used up. Free some space",
@@ -49,11 +51,12 @@ class _LogFile(logging.FileHandler):
 
 @contextmanager
 def logging_to(path: str | Path) -> Iterator[None]:
-    """Send messages to the log file `path`, and warnings and errors to stderr too.
+    """Send messages of a job to the log file `path`, and warnings and errors to stderr too.
 
     A `UserError`, and a disk that refuses, is logged as its message alone and ends the script with
     exit code 1. Of any other exception the log gets the traceback, which holds code but no data.
     """
+    end_with_run()
     root = logging.getLogger()
     root.setLevel(logging.INFO)
     to_terminal = logging.StreamHandler(sys.stderr)

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -214,6 +214,24 @@ def test_what_killed_runs_left_is_swept_up(tmp_path: Path):
         (tmp_path / name).touch()
     sweep(tmp_path, "*", "reduced/*/*")
     assert set(tree(tmp_path)) == set(kept)
+
+
+# --- A run whose jobs are left alone -------------------------------------------------------------
+
+
+def test_no_job_outlives_snakemake(tmp_path: Path):
+    """As when the kernel kills the largest process to get memory."""
+    folder = prepare_example(tmp_path / "folder")
+    endless = folder / "raw/2022/05/04.log"
+    os.mkfifo(endless)
+    running = Running(folder, "results/reduced/2022/05/04.parquet")
+    running.wait_until(lambda: bool(list(folder.glob("results/reduced/2022/05/.04.*.part"))))
+    try:
+        running.process.kill()
+        running.end()
+    finally:
+        with suppress(OSError):  # Nobody reads it, if all is well.
+            os.close(os.open(endless, os.O_WRONLY | os.O_NONBLOCK))
 
 
 # --- Clock and locale ----------------------------------------------------------------------------
