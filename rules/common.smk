@@ -1,6 +1,7 @@
 """What the stages share: the checked configuration, and which days, months and Dandisets there are."""
 
 import json
+import secrets
 import sys
 import time
 from collections.abc import Iterable
@@ -10,8 +11,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 
 from _attempts import last_attempt, next_number
-from _config import check, config_digest, excluded_years, found, is_url, selects
-from _files import AT_WORK, hold, holder, keep_private, sweep
+from _config import check, config_digest, excluded_years, exclusion_token, found, is_url, selects
+from _files import AT_WORK, hold, holder, keep_private, made_once, sweep
 from _log import UserError, advice
 from _raw_logs import Day, find_days, newest_file, size_of
 from _refresh import Selection, as_text, fault_report, folder_of, now, plan, read_state, token
@@ -83,6 +84,9 @@ def of_months(pattern: str) -> list[str]:
 
 HELD = []
 
+# With Snakemake's records, which hold what it is the key to.
+EXCLUSION_KEY = Path(".snakemake/exclusions.key")
+
 
 def take_folders() -> None:
     """Hold the results for this run alone, and close the private folders to others.
@@ -97,8 +101,9 @@ def take_folders() -> None:
         for folder in ("reduced", "binned", "lookup"):
             keep_private(Path(RESULTS) / folder)
         keep_private(Path(CACHE))
-        # Snakemake's record of the settings of each job holds excluded addresses.
-        keep_private(Path(".snakemake"))
+        # A job that is killed leaves its settings there, and with them excluded addresses.
+        keep_private(EXCLUSION_KEY.parent)
+        made_once(EXCLUSION_KEY, secrets.token_hex(32))
         sweep(Path(RESULTS), "*", "reduced/*/*")
         sweep(Path(CACHE), "*", "dandisets/*/*")
     except UserError as error:

@@ -20,7 +20,7 @@ rule reduce:
     params:
         bytes_of_raw=raw_bytes,
         operation=config["operation"],
-        exclude_ips=config["exclude"]["ips"],
+        exclusions=lambda wildcards: exclusion_token(config["exclude"]["ips"], EXCLUSION_KEY),
     script:
         "../scripts/reduce.py"
 

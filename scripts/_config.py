@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import ipaddress
 import json
 from collections.abc import Iterator
@@ -105,7 +106,9 @@ def config_digest(config: Config) -> str:
     """SHA-256 of what in a configuration decides on the figures, its defaults filled in.
 
     Where files are, and how the archive is asked, does not count: the same input at another place
-    gives the same digest. Of `dandi` nothing does, for the listing has a digest of its own.
+    gives the same digest. Of `dandi` nothing does, for the listing has a digest of its own. Of the
+    excluded addresses only their number does: the digest is published, and whoever has it could try
+    all addresses.
     """
     counts = {
         key: value
@@ -114,5 +117,24 @@ def config_digest(config: Config) -> str:
     }
     regions = {key: value for key, value in config["regions"].items() if key != "mmdb"}
     counts["regions"] = {**regions, "services": list(regions["services"])}
+    counts["exclude"] = {**config["exclude"], "ips": len(config["exclude"]["ips"])}
     text = json.dumps(counts, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def exclusion_token(ips: list[str], key: Path) -> str:
+    """A text that changes when the excluded addresses do, and does not tell them.
+
+    Snakemake records the parameters of a job and shows on the terminal how they changed.
+
+    Args:
+        ips: Addresses and CIDR blocks, in any order.
+        key: A private file without which nobody can try all addresses; made by the first run.
+    """
+    if not ips:
+        return "none"
+    try:
+        secret = key.read_bytes()
+    except FileNotFoundError:
+        return "not known before the first run"
+    return hmac.digest(secret, "\n".join(sorted(ips)).encode(), "sha256").hex()[:16]

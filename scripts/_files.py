@@ -107,6 +107,25 @@ def sweep(root: Path, *below: str) -> None:
                     path.unlink()
 
 
+def made_once(path: Path, content: str) -> str:
+    """The content of a private file, which is `content` if it had to be made.
+
+    Several jobs may ask at once: a link is made by one of them only.
+    """
+    if not path.exists():
+        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(content + "\n")
+        try:
+            path.hardlink_to(beside)
+        except FileExistsError:
+            pass
+        finally:
+            beside.unlink()
+    return path.read_text(encoding="ascii").strip()
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write JSON for people and programs: two spaces, sorted keys, a final newline."""
     with replacing(path) as beside:

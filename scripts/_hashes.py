@@ -8,7 +8,7 @@ import os
 import secrets
 from pathlib import Path
 
-from _files import PRIVATE_FILE, keep_private
+from _files import keep_private, made_once
 from _log import UserError
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ def read_salt(cache: Path) -> bytes:
         raise UserError(f"{SALT_VARIABLE} is not set, but {cache} was made with one. Set it.")
     salt = salt or _kept_salt(cache / "salt")
     key = salt.encode()
-    kept = _made_once(cache / "salt.fingerprint", fingerprint(key))
+    kept = made_once(cache / "salt.fingerprint", fingerprint(key))
     if kept != fingerprint(key):
         raise UserError(
             f"The salt is not the one that {cache} was made with: all regions would have to be "
@@ -50,26 +50,7 @@ def _kept_salt(path: Path) -> str:
             SALT_VARIABLE,
             path,
         )
-    return _made_once(path, secrets.token_hex(32))
-
-
-def _made_once(path: Path, content: str) -> str:
-    """The content of a private file, which is `content` if it had to be made.
-
-    Several jobs may ask at once: a link is made by one of them only.
-    """
-    if not path.exists():
-        beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-        handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
-        with os.fdopen(handle, "w", encoding="ascii") as file:
-            file.write(content + "\n")
-        try:
-            path.hardlink_to(beside)
-        except FileExistsError:
-            pass
-        finally:
-            beside.unlink()
-    return path.read_text(encoding="ascii").strip()
+    return made_once(path, secrets.token_hex(32))
 
 
 def hash_address(key: bytes, address: str) -> bytes:

@@ -98,5 +98,5 @@ if "snakemake" in globals():
             requests=Path(snakemake.output.requests),
             counts=Path(snakemake.output.counts),
             operation=snakemake.params.operation,
-            exclude_ips=snakemake.params.exclude_ips,
+            exclude_ips=snakemake.config["exclude"]["ips"],
         )

@@ -875,6 +875,13 @@ def test_digest_of_a_configuration_tells_what_counts_not_where_it_is():
     assert config_digest(a_config(regions=services)) != digest
 
 
+def test_digest_of_a_configuration_does_not_let_excluded_addresses_be_tried():
+    def digest(*ips: str) -> str:
+        return config_digest(a_config(exclude={"ips": [*ips], "years": [], "dandisets": []}))
+
+    assert digest("192.0.2.1") == digest("198.51.100.7") != digest()
+
+
 @pytest.mark.parametrize("url", ["https://me:hunter2@127.0.0.1/api", "https://x/api?key=hunter2"])
 def test_api_url_may_hold_no_secret(url, tmp_path):
     config = a_config(raw_logs=str(tmp_path), dandi={"source": "api", "api_url": url})

@@ -370,6 +370,27 @@ def test_no_piece_of_a_raw_line_is_in_a_log(example: Done):
     ] == []
 
 
+def test_excluded_addresses_are_not_told(again: Path):
+    """Neither when they change, though Snakemake shows how parameters did, nor in its records."""
+
+    def excluding(*ips: str) -> dict[str, Any]:
+        return shipped_config(exclude={"ips": [*ips], "years": [], "dandisets": []})
+
+    one, other = ("192.0.2.0/25", "2001:db8:1::/48"), ("192.0.2.0/26",)
+    planned = run(again, "--dry-run", "reduce_all", config=excluding(*one))
+    made = run(again, "reduce_all", config=excluding(*one))
+    assert jobs_of(made)["reduce"] == 7
+    assert not jobs_of(run(again, "--dry-run", "reduce_all", config=excluding(*reversed(one))))
+    changed = run(again, "--dry-run", "reduce_all", config=excluding(*other))
+    assert jobs_of(changed)["reduce"] == 7
+    told = [output_of(result).encode() for result in (planned, made, changed)]
+    for address in (*one, *other):
+        assert not any(address.encode() in text for text in told)
+        records = tree(again / ".snakemake").items()
+        assert [name for name, data in records if address.encode() in data] == []
+    assert mode(again / ".snakemake/exclusions.key") == "0o600"
+
+
 def test_every_job_has_a_log_and_a_benchmark(example: Done):
     logs = logs_of(example.result)
     assert len(logs) == JOBS.total() - 1  # all but `all`
