@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import polars.selectors as cs
 import yaml
 from _log import UserError
 
@@ -40,7 +41,8 @@ BREAKDOWNS = ("by_version", "by_kind_of_requester")
 
 DETAIL = ((200, None), (100, 4), (50, 3), (20, 2))
 """How much of each Dandiset a page holds, most first, for it to stay small: how many assets by
-name, and to how many digits the bytes of a day. The other assets are one row together."""
+name, and to how many digits the bytes by day, by week and by region. The other assets are one row
+together; totals, and all of the archive, stand exact."""
 
 
 def read_published(path: Path, columns: Iterable[str]) -> pl.DataFrame:
@@ -63,8 +65,12 @@ def column(values: pl.Series) -> list[int | str]:
     ]
 
 
-def columns(table: pl.DataFrame) -> Columns:
-    """All columns of a table but the first, each a list."""
+def columns(table: pl.DataFrame, digits: int | None = None) -> Columns:
+    """All columns of a table but the first, each a list; bytes to some digits, or all of them."""
+    if digits:
+        in_bytes = ~cs.starts_with("number_of") & ~cs.first()
+        about = in_bytes.cast(pl.Float64).round_sig_figs(digits).cast(pl.Int64).cast(pl.String)
+        table = table.with_columns(about)
     return {name: column(table[name]) for name in table.columns[1:]}
 
 
@@ -79,14 +85,9 @@ def gaps(dates: pl.Series) -> dict[str, Any]:
     return {"first": dates[0], "gaps": days.diff().dt.total_days().fill_null(0).to_list()}
 
 
-def by_date(table: pl.DataFrame, digits: int | None = None) -> Columns | None:
-    """A summary whose first column is a date, its bytes to some digits; None if there is none."""
-    if not len(table):
-        return None
-    if digits:
-        bytes_sent = pl.col("bytes_sent").cast(pl.Float64).round_sig_figs(digits)
-        table = table.with_columns(bytes_sent.cast(pl.Int64).cast(pl.String))
-    return {**gaps(table.to_series()), **columns(table)}
+def by_date(table: pl.DataFrame, digits: int | None) -> Columns | None:
+    """A summary whose first column is a date; None if there is none."""
+    return {**gaps(table.to_series()), **columns(table, digits)} if len(table) else None
 
 
 def by_asset(table: pl.DataFrame, number: int) -> Columns | None:
@@ -179,7 +180,7 @@ def entry(
         id_: Which of its ids.
         regions: Number of each region label; a label that has none yet gets the next.
         assets: How many assets at most stand by name.
-        digits: Of the bytes of a day of a Dandiset; None for all.
+        digits: Of the bytes by day, week and region of a Dandiset; None for all.
     """
     digits = None if id_ in {ARCHIVE, UNDETERMINED} else digits
     totals = published.totals[id_]
@@ -188,8 +189,8 @@ def entry(
     return {
         "digits": digits,
         "by_day": by_date(published.summary(id_, "day"), digits),
-        "by_week_and_type": by_date(published.summary(id_, "asset_type_per_week")),
-        "by_region": {"region": numbers, **columns(by_region)} if numbers else None,
+        "by_week_and_type": by_date(published.summary(id_, "asset_type_per_week"), digits),
+        "by_region": {"region": numbers, **columns(by_region, digits)} if numbers else None,
         "by_asset": by_asset(published.summary(id_, "asset"), assets),
         **{name: breakdown(totals, name) for name in BREAKDOWNS},
     }

@@ -21,9 +21,7 @@ MOST_DATA = 13_000_000
 """Bytes of a page's data: with all else it then stays below 15 MB."""
 
 
-def packed_entries(
-    source: Published, most: int = MOST_DATA
-) -> tuple[dict[str, str], dict[str, int], set[str]]:
+def packed_entries(source: Published, most: int) -> tuple[dict[str, str], dict[str, int], set[str]]:
     """What the page shows of each id, in as much detail as fits.
 
     Args:
@@ -73,7 +71,9 @@ def flat(value: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
             yield words, "none" if part is None else f"{part:,}" if isinstance(part, int) else part
 
 
-def main(*, published: Path, template: Path, world: Path, page_file: Path) -> None:
+def main(
+    *, published: Path, template: Path, world: Path, page_file: Path, most: int = MOST_DATA
+) -> None:
     """Write the page.
 
     Args:
@@ -81,9 +81,10 @@ def main(*, published: Path, template: Path, world: Path, page_file: Path) -> No
         template: The page's template, its style and scripts beside it.
         world: The outline of the countries.
         page_file: Where it goes.
+        most: Bytes of its data, beyond which it goes into less detail.
     """
     source = Published(published)
-    entries, regions, untold = packed_entries(source)
+    entries, regions, untold = packed_entries(source, most)
     text = page(
         template,
         USAGE_SCRIPTS,

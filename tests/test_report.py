@@ -31,13 +31,14 @@ FIGURES = ("over_time", "cumulative", "map", "asset_types", "dandisets")
 MEGABYTE = 1_000_000
 
 
-def usage_page(published: Path, page: Path) -> Path:
+def usage_page(published: Path, page: Path, **options: int) -> Path:
     """Write the usage page of a folder of published files."""
     write_usage_page(
         published=published,
         template=SOURCES / "usage.html.jinja",
         world=SOURCES / "world.json",
         page_file=page,
+        **options,
     )
     return page
 
@@ -135,7 +136,7 @@ def test_totals_without_their_parts_are_shown_too(example: Path, tmp_path: Path)
 
 def test_detail_is_left_out_until_a_page_fits(example: Path):
     published = Published(example / "results/published")
-    exact, *_ = packed_entries(published)
+    exact, *_ = packed_entries(published, most=MEGABYTE)
     small, *_ = packed_entries(published, most=1)
     assert unpacked(exact["000003"])["digits"] is None
     told = unpacked(small["000003"])
@@ -556,6 +557,21 @@ def test_keys_alone_reach_the_controls(page: Path, browser: Browser):
     browser.run("document.querySelector('#controls input:checked').focus()")
     browser.driver.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
     browser.until("return document.getElementById('time-title').textContent.startsWith('Requests')")
+
+
+def test_bytes_that_were_rounded_to_fit_are_not_called_exact(
+    example: Path, browser: Browser, tmp_path: Path
+):
+    page = usage_page(example / "results/published", tmp_path / "usage.html", most=1)
+    browser.window(1280)
+    browser.open(page, "#000003")
+    assert "rounded to 2 digits" in browser.find("#time-note").text
+    browser.click("#time-table summary")
+    assert any("(to 2 digits)" in text for text in browser.texts("#time-table td"))
+    assert browser.find("#regions td.bytes").get_attribute("title") == "to 2 digits"
+    assert "bytes" in browser.find("#assets td.bytes").get_attribute("title")
+    browser.go("archive")
+    assert not browser.find("#time-note").is_displayed()
 
 
 HOSTILE = "<img src=x onerror=hacked()>/</script><script>hacked()</script>/\"'`&amp;.nwb"

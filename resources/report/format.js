@@ -16,9 +16,14 @@ function bytesText(bytes) {
   return `${value.toFixed(digits)} ${UNITS[unit]}`;
 }
 
-/** Bytes to the last: 1,234,567,890 bytes. */
-function exactBytes(bytes) {
-  return `${WHOLE.format(bytes)} bytes`;
+/** Bytes to the last: 1,234,567,890 bytes; or to how many digits they are known. */
+function exactBytes(bytes, digits = null) {
+  return digits ? `to ${digits} digits` : `${WHOLE.format(bytes)} bytes`;
+}
+
+/** Bytes in both ways. */
+function bytesInFull(bytes, digits = null) {
+  return bytes < 1000 && !digits ? exactBytes(bytes) : `${bytesText(bytes)} (${exactBytes(bytes, digits)})`;
 }
 
 /** A count, or the text that was published instead of it. */

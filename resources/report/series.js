@@ -71,8 +71,7 @@ function summedUp(periods) {
 
 /** A figure of a period in words: with what it leaves out; `digits` says how exact bytes are. */
 function figureText({ told, most, untold, bounded }, measure, digits = null) {
-  if (measure === "bytes_sent" && digits) return `about ${bytesText(told)}`;
-  if (measure === "bytes_sent") return told < 1000 ? exactBytes(told) : `${bytesText(told)} (${exactBytes(told)})`;
+  if (measure === "bytes_sent") return bytesInFull(told, digits);
   if (!untold) return countText(told);
   const days = `${counted(untold, "day")} not told`;
   return bounded && most > told
@@ -114,7 +113,7 @@ function lineRows(sums, before, measure, step, digits) {
 }
 
 /** Bytes by week and type as stacked parts by period. */
-function typeRows(byWeek, types, step, first, last) {
+function typeRows(byWeek, types, step, first, last, digits) {
   if (!byWeek) return [];
   const coarse = step === "month" ? "month" : "week";
   const stacks = new Map();
@@ -136,7 +135,7 @@ function typeRows(byWeek, types, step, first, last) {
       return {
         start, end, type, from, to: top, bytes,
         period: periodText(start, end, coarse),
-        figure: `${bytesText(bytes)} (${exactBytes(bytes)})`,
+        figure: bytesInFull(bytes, digits),
       };
     });
   });

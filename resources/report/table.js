@@ -30,6 +30,7 @@ function rank(value) {
  * @param {string} table.sort Name of the column to sort by at first; null for as the rows come.
  * @param {number} [table.limit] How many rows to show at first.
  * @param {string} [table.search] Name of a column of texts to search in.
+ * @param {number} [table.digits] To how many its bytes are known; left out if they are exact.
  * @param {string} [table.noun] What a row is called, in the plural.
  */
 function fillTable(element, table) {
@@ -61,7 +62,7 @@ function fillTable(element, table) {
   function show() {
     const found = chosen();
     const shown = state.open ? found : found.slice(0, limit);
-    body.replaceChildren(...shown.map((row) => tableRow(row, columns, most)));
+    body.replaceChildren(...shown.map((row) => tableRow(row, columns, most, table.digits)));
     for (const [name, head] of heads) {
       const order = state.down ? "descending" : "ascending";
       head.setAttribute("aria-sort", name === state.sort ? order : "none");
@@ -127,7 +128,7 @@ function cellClass({ kind, minor }) {
   return [kind, minor ? "minor" : ""].join(" ").trim();
 }
 
-function tableRow(row, columns, most) {
+function tableRow(row, columns, most, digits) {
   const cells = columns.map((column, place) => {
     const cell = make(place === 0 ? "th" : "td", { class: cellClass(column) });
     if (place === 0) cell.scope = "row";
@@ -135,7 +136,7 @@ function tableRow(row, columns, most) {
     if (column.cell) cell.append(column.cell(row));
     else if (column.kind === "bytes" && isTold(value)) {
       cell.append(bytesText(value));
-      cell.title = exactBytes(value);
+      cell.title = exactBytes(value, digits);
       cell.style.setProperty("--share", value / most.get(column.name));
     } else if (column.kind === "count" || column.kind === "bytes") {
       cell.append(countText(value));

@@ -84,7 +84,7 @@ function tiles(id) {
   const undetermined = index.ids.includes("undetermined") ? totalsOf("undetermined").total_bytes_sent : 0;
   const note =
     id === "archive"
-      ? of(undetermined, bytes, "undetermined")
+      ? make("a", { href: "#undetermined" }, of(undetermined, bytes, "undetermined"))
       : of(bytes, archive.total_bytes_sent, "of the archive");
   return [
     tile("Bytes sent", bytesText(bytes), note, exactBytes(bytes)),
@@ -222,7 +222,7 @@ function highest(periods, step) {
 
 /** How exact the bytes of a day are, where this page has not all of their digits. */
 function exactnessNote(digits) {
-  return digits ? `Bytes of a day are rounded to ${digits} digits, to keep this page small.` : "";
+  return digits ? `Bytes by day, week and region are rounded to ${digits} digits, to keep this page small.` : "";
 }
 
 /** How a chart of counts treats those that are not told. */
@@ -261,7 +261,7 @@ function showMap() {
       latitude: place.latitude,
       told: Math.max(0, rank(place[choice.measure])),
       kind: /^[A-Z]{2}(\/|$)/.test(place.region) ? "place" : "service",
-      bytes: figureText({ told: place.bytes_sent }, "bytes_sent"),
+      bytes: bytesInFull(place.bytes_sent, current.entry.digits),
       requests: countText(place.number_of_requests),
       downloads: countText(place.number_of_downloads),
     }))
@@ -291,7 +291,7 @@ function mapFor(width) {
 function showTypes() {
   const step = shownStep();
   const { first, last } = shownSpan();
-  const rows = typeRows(current.entry.by_week_and_type, TYPES, step, first, last);
+  const rows = typeRows(current.entry.by_week_and_type, TYPES, step, first, last, current.entry.digits);
   const sums = TYPES.map((type) => ({
     type,
     bytes_sent: rows.filter((row) => row.type === type).reduce((sum, { bytes }) => sum + bytes, 0),
@@ -310,6 +310,7 @@ function showTypes() {
     ],
     rows: sums,
     sort: "bytes_sent",
+    digits: current.entry.digits,
   });
 }
 
@@ -318,6 +319,7 @@ function showRegions() {
     caption: `${titleOf(current.id)}: usage by region`,
     columns: [{ name: "region", title: "Region", kind: "text" }, ...usageColumns()],
     rows: placesOf(current.entry),
+    digits: current.entry.digits,
     sort: choice.measure,
     limit: 12,
     search: "region",
@@ -451,6 +453,7 @@ function asTable(id, table) {
 // --- The start ------------------------------------------------------------------------------------
 
 function listen() {
+  at("skip").addEventListener("click", () => at("title").focus());
   window.addEventListener("hashchange", () => andDraw(show));
   at("controls").addEventListener("change", ({ target }) => {
     choice[target.name] = target.value;
