@@ -53,7 +53,7 @@ FONT = "system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', Arial, sans-ser
 
 BYTES = "replace(format(datum.value, '.3~s'), /([a-zA-Z]?)$/, ' $1B')"
 COUNT = "datum.value % 1 ? '' : replace(format(datum.value, '.3~s'), 'G', 'B')"
-PERCENT = "format(datum.value, '.2~%')"
+PERCENT = "format(datum.value * 100, '.3~r') + ' %'"
 UTC = alt.Scale(type="utc")
 
 
@@ -190,16 +190,16 @@ def by_type() -> alt.Chart:
 
 
 def by_class() -> alt.LayerChart:
-    """Lines of one class by period, a low strip; rows as for `over_time`, `most` not needed."""
-    lines = alt.Chart(_named("usage")).mark_rect(style="told")
-    lines = lines.encode(x=_x(), x2="end:T", y=_y("told", COUNT, ticks=2), y2=alt.datum(0))
+    """Lines of one class by period, a low strip; rows as for `over_time`, without `most`."""
+    lines = alt.Chart(_named("usage")).mark_area(style="told", interpolate="step-after")
+    lines = lines.encode(x=_x(), y=_y("told", COUNT, ticks=2))
     return alt.layer(lines, _hover(*TOLD)).properties(width="container", height=54)
 
 
 def share_over_time() -> alt.LayerChart:
-    """A share by period; rows as for `over_time`, `told` a fraction, `most` not needed."""
-    shares = alt.Chart(_named("usage")).mark_rect(style="told")
-    shares = shares.encode(x=_x(), x2="end:T", y=_y("told", PERCENT), y2=alt.datum(0))
+    """A share by period; rows as for `over_time`, `told` a fraction, without `most`."""
+    shares = alt.Chart(_named("usage")).mark_area(style="told", interpolate="step-after")
+    shares = shares.encode(x=_x(), y=_y("told", PERCENT))
     return alt.layer(shares, _hover(*TOLD)).properties(width="container", height=160)
 
 

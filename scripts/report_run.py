@@ -11,7 +11,7 @@ import polars as pl
 from _files import PRIVATE_FILE, replacing
 from _log import logging_to
 from _log_lines import CLASSES
-from _report_charts import by_class, share_over_time, specification
+from _report_charts import Rows, by_class, share_over_time, specification
 from _report_days import missing_days, read_accounting, undetermined_by_day
 from _report_page import page
 from _report_parts import RUN_SCRIPTS
@@ -21,6 +21,12 @@ from _summaries import read_summary
 
 log = logging.getLogger(__name__)
 
+SHOWN_CLASSES = (
+    "kept",
+    "malformed",
+    *(name for name in CLASSES if name not in {"kept", "malformed"}),
+)
+"""The two that are looked at first stand first."""
 LAST_DAYS = 14
 LAST_RUNS = 12
 MESSAGES = 60
@@ -46,13 +52,37 @@ def memory_text(mebibytes: float | None) -> str:
 
 
 def share_text(part: int, whole: int) -> str:
-    """A share as a percentage: `0.13 %`."""
-    return f"{part / whole:.2%}".replace("%", " %") if whole else "–"
+    """A share as a percentage, to three digits: `66.7 %`, `0.00328 %`."""
+    return f"{100 * part / whole:.3g} %" if whole else "–"
 
 
 def moment(day: dt.date) -> int:
     """The beginning of a day as charts take it: milliseconds, UTC."""
     return int(dt.datetime.combine(day, dt.time(), dt.UTC).timestamp() * 1000)
+
+
+def steps(periods: pl.DataFrame, step: str, told: pl.Expr, figures: list[str]) -> Rows:
+    """Periods as the rows of a chart of steps, closed at the end of the last.
+
+    Args:
+        periods: `start` and `end`, and what `told` needs.
+        step: Of the periods.
+        told: How high a step is.
+        figures: What is told of each when it is pointed at.
+    """
+    rows = [
+        {
+            "start": moment(start),
+            "end": moment(end),
+            "told": value,
+            "period": period_text(start, step),
+            "figure": figure,
+        }
+        for (start, end, value), figure in zip(
+            periods.select("start", "end", told).rows(), figures, strict=True
+        )
+    ]
+    return [*rows, *({**last, "start": last["end"]} for last in rows[-1:])]
 
 
 def class_charts(accounting: pl.DataFrame, step: str) -> list[dict[str, Any]]:
@@ -64,34 +94,26 @@ def class_charts(accounting: pl.DataFrame, step: str) -> list[dict[str, Any]]:
             "name": name,
             "lines": accounting[name].sum(),
             "share": share_text(accounting[name].sum(), whole),
-            "rows": [
-                {
-                    "start": moment(start),
-                    "end": moment(end),
-                    "told": lines,
-                    "period": period_text(start, step),
-                    "figure": f"{lines:,} lines, {share_text(lines, of)}",
-                }
-                for start, end, lines, of in periods.select("start", "end", name, "lines").rows()
-            ],
+            "rows": steps(
+                periods,
+                step,
+                pl.col(name),
+                [
+                    f"{lines:,} lines, {share_text(lines, of)}"
+                    for lines, of in periods.select(name, "lines").rows()
+                ],
+            ),
         }
-        for name in ("kept", *(name for name in reversed(CLASSES) if name != "kept"))
+        for name in SHOWN_CLASSES
     ]
 
 
-def share_rows(table: pl.DataFrame, part: str, whole: str, step: str) -> list[dict[str, Any]]:
-    """The share of one column in another by period, for `share_over_time`."""
-    return [
-        {
-            "start": moment(start),
-            "end": moment(end),
-            "told": value / of,
-            "period": period_text(start, step),
-            "figure": share_text(value, of),
-        }
-        for start, end, value, of in by_step(table, step).select("start", "end", part, whole).rows()
-        if of
-    ]
+def share_rows(table: pl.DataFrame, part: str, whole: str, step: str) -> Rows:
+    """The share of one column in another by period, for `share_over_time`; of nothing it is 0."""
+    periods = by_step(table, step)
+    share = pl.when(pl.col(whole) > 0).then(pl.col(part) / pl.col(whole)).otherwise(0.0)
+    figures = [share_text(value, of) for value, of in periods.select(part, whole).rows()]
+    return steps(periods, step, share.alias("share"), figures)
 
 
 def days_context(results: Path, excluded_years: frozenset[int]) -> dict[str, Any]:
@@ -213,7 +235,7 @@ def main(
         seconds_text=seconds_text,
         memory_text=memory_text,
         share_text=share_text,
-        class_names=CLASSES,
+        class_names=SHOWN_CLASSES,
         **days,
         **figures,
         **runs_context(results, snakemake_logs, is_last_job=is_last_job),

@@ -20,6 +20,7 @@ from _report_days import missing_days
 from _report_page import json_in_page, policy
 from _report_periods import by_step, step_for
 from _report_runs import Run, last_runs, read_benchmarks, run_to_tell, stages, told_since
+from _summaries import read_summary
 from browser import Browser, chromium, require_chromium
 from published_archive import Archive
 from report_usage import flat, packed_entries
@@ -337,6 +338,30 @@ def test_the_usage_page_is_made_from_published_files_alone(example: Path, tmp_pa
     shutil.copytree(example / "results/published", tmp_path / "elsewhere")
     page = usage_page(tmp_path / "elsewhere", tmp_path / "usage.html")
     assert page.read_bytes() == (example / "results/report/usage.html").read_bytes()
+
+
+def test_the_page_on_runs_tells_days_lines_shares_and_stages(page: Path, browser: Browser):
+    results = page.parents[1]
+    browser.open(page.with_name("run.html"))
+    accounting = read_summary(results / "accounting.tsv")
+    lines, malformed = accounting["lines"].sum(), accounting["malformed"].sum()
+    tiles = dict(zip(browser.texts(".tile dt"), browser.texts(".tile dd"), strict=True))
+    assert tiles["Days of logs"].startswith(str(len(accounting)))
+    # 2021-12-30 to 2022-05-03 are 125 days.
+    assert tiles["Missing days"].startswith(str(125 - len(accounting)))
+    assert tiles["Lines"] == str(lines)
+    assert tiles["Malformed"].startswith(f"{100 * malformed / lines:.3g} %")
+    whole = read_summary(results / "mapped/archive_summary_by_day.tsv")["bytes_sent"].sum()
+    part = read_summary(results / "mapped/undetermined/dandiset_summary_by_day.tsv")
+    share = f"{100 * part['bytes_sent'].sum() / whole:.3g} %"
+    assert tiles["Undetermined"].startswith(share)
+    assert browser.find("h1").text == "The last run finished"
+    shown = browser.texts("section[aria-label=Stages] tbody th")
+    assert {"reduce", "bin", "assign", "map", "publish"} <= set(shown)
+    assert browser.texts(".strip strong") == [
+        *("kept", "malformed", "empty", "other operation", "excluded ip", "other key"),
+        "unsuccessful",
+    ]
 
 
 def test_a_run_that_fails_says_so_on_its_page(example: Path, tmp_path: Path):
