@@ -1,4 +1,6 @@
-"""The accounts of all days -> one table: every line of every raw log, by class.
+"""The accounts of all days -> one table: every line of every raw log, by class, and its share.
+
+Warns of days with many malformed lines, and fails where there are too many.
 
 NEEDS  reduced/{year}/{month}/{day}.json
 MAKES  accounting.tsv
@@ -19,5 +21,8 @@ rule accounting:
         f"{RESULTS}/benchmarks/accounting.tsv"
     conda:
         CONDA
+    params:
+        warn_share=config["accounting"]["warn_malformed_share"],
+        fail_share=config["accounting"]["fail_malformed_share"],
     script:
         "../scripts/accounting.py"

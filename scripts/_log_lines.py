@@ -3,8 +3,8 @@
 Source of the rules: AWS, "Amazon S3 server access log format", and lines that the archive's bucket
 really got (docs/log-lines.md). Two readings stand side by side and must agree on every line:
 
-- `read_clean` takes lines of the common shape. It looks for a few fixed texts and slices between
-  them, and leaves a line alone as soon as anything about it is unusual.
+- `read_clean` takes lines of the common shape, whose fields stand where AWS says, and leaves a line
+  alone as soon as anything about it is unusual.
 - `read_exact` takes what is left, with regular expressions, and decides.
 
 A line belongs to the first class that applies: empty, malformed (no time, address, operation and
@@ -14,11 +14,13 @@ key), other_operation, excluded_ip, other_key, malformed (no status and bytes), 
 from __future__ import annotations
 
 import codecs
-import re
+from bisect import bisect_right
 from collections.abc import Container
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import polars as pl
+import stringzilla
 
 CLASSES = (
     "empty",
@@ -44,15 +46,18 @@ READ = {
 """Columns of a reading: the line's number in its block, its class, and what a kept line says.
 The values of a line of another class mean nothing."""
 
+_DATE = r"[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-5][0-9]"
+_TIME = rf"{_DATE} [+-][0-9]{{4}}"
+_DATE_FORMAT = "[%d/%b/%Y:%H:%M:%S"
 _TIME_FORMAT = "%d/%b/%Y:%H:%M:%S %z"
-_CLEAN_TIME_FORMAT = "%d/%b/%Y:%H:%M:%S +0000] "
-_TIME = r"[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-5][0-9] [+-][0-9]{4}"
 _OPERATION = r"(?:REST|WEBSITE|S3|BATCH|SOAP)\.[A-Za-z0-9_.]+"
+_PROTOCOL = r"HTTP/[0-9]+(?:\.[0-9]+)?"
 _NUMBER = r"(?:[0-9]+|-)"
 _HEAD = (
-    rf"^[^ ]+ [^ ]+ \[(?<time>{_TIME})\] (?<ip_address>[^ ]+) "
-    # The requester may hold spaces; no quote, or a forged user agent could name an operation.
-    r'[^ "]+(?: [^ "]+)*? [^ "]+ '
+    rf"^[^ ]* [^ ]* \[(?<time>{_TIME})\] (?<ip_address>[^ ]+) "
+    # Requester and request id. A requester that holds spaces may hold no quote, or a forged user
+    # agent could name an operation.
+    r'(?:[^ ]* [^ ]*|[^ "]* [^"]*?) '
     rf"(?<operation>{_OPERATION})(?: (?<key>[^ ]*)(?: (?<tail>.*))?)?$"
 )
 
@@ -63,54 +68,39 @@ _HEAD = (
 _FIELD_START = r' (["-])'
 _MARKED_START = " \n$1"
 _MARKED_NUMBER = r"(?:[0-9]+|\n-)"
-_URI_END = (
-    r'(?: HTTP/[0-9]+(?:\.[0-9]+)?)?["-] (?:[0-9]{3}|\n-) [^ ]+ ' + f"{_MARKED_NUMBER} " * 4 + r"\n"
-)
+_URI_END = rf'(?: {_PROTOCOL})?["-] (?:[0-9]{{3}}|\n-) [^ ]+ ' + f"{_MARKED_NUMBER} " * 4 + r"\n"
 _URI_END_FIELDS = (
-    rf'^(?: HTTP/[0-9.]+)?["-] (?<status>[0-9]{{3}}|\n-) [^ ]+ (?<bytes_sent>{_MARKED_NUMBER}) '
+    rf'^(?: {_PROTOCOL})?["-] (?<status>[0-9]{{3}}|\n-) [^ ]+ (?<bytes_sent>{_MARKED_NUMBER}) '
 )
 
-# A line between its quotes: what stands before the URI, the URI, the numbers, the referer, a space,
-# the user agent, what stands behind it; and what stands behind further quotes, which may not be.
-_EXCESS = ("excess_1", "excess_2", "excess_3", "excess_4", "excess_5")
-_PARTS = ("head", "uri", "numbers", "referer", "gap", "agent", "end", *_EXCESS)
-_FREQUENT_OPERATIONS = (
-    "REST.GET.OBJECT",
-    "REST.HEAD.OBJECT",
-    "REST.GET.BUCKET",
-    "REST.HEAD.BUCKET",
-    "REST.PUT.OBJECT",
-    "REST.PUT.PART",
-    "REST.POST.UPLOAD",
-    "REST.POST.UPLOADS",
-    "REST.COPY.OBJECT",
-    "REST.COPY.OBJECT_GET",
-    "REST.COPY.PART",
-    "REST.COPY.PART_GET",
-    "REST.DELETE.OBJECT",
-    "REST.POST.MULTI_OBJECT_DELETE",
-    "BATCH.DELETE.OBJECT",
-    "REST.OPTIONS.PREFLIGHT",
-    "REST.GET.BUCKETVERSIONS",
-    "REST.GET.OBJECT_TAGGING",
-    "REST.PUT.OBJECT_TAGGING",
-    "REST.GET.TAGGING",
-    "REST.GET.VERSIONING",
-    "REST.GET.LOCATION",
-    "REST.GET.ACL",
-    "REST.GET.UPLOADS",
-    "REST.GET.UPLOAD",
-    "REST.GET.OBJECT_LOCK_CONFIGURATION",
+_FIELDS = (
+    "owner",
+    "bucket",
+    "date",
+    "zone",
+    "ip_address",
+    "requester",
+    "request_id",
+    "operation",
+    "key",
+    "method",
+    "path",
+    "protocol",
+    "status",
+    "error",
+    "bytes_sent",
+    "object_size",
+    "total_ms",
+    "turn_around_ms",
+    "referer",
 )
-_TIME_WIDTH = len("01/May/2022:03:05:53 +0000] ")
-_CLEAN_TIME = "^" + _TIME.replace("[+-][0-9]{4}", r"\+0000") + r"\] $"
-_BYTES_AT = len(" 200 - ")
-# The total time must be a number: ` - 404 HTTP/1.1" 200 - 5 5 - "` would be an end of the URI too.
-# More digits of bytes sent than these may not fit into 64 bits.
-_CLEAN_NUMBERS = rf"^ [0-9]{{3}} [^ ]+ (?:[0-9]{{1,18}}|-) {_NUMBER} [0-9]+ {_NUMBER} $"
+"""What stands between the spaces of a clean line, up to the first word of the referer."""
+_FEW_TEXTS = ("date", "zone", "operation", "protocol", "status", "error", "referer")
+"""Those of `_FIELDS` that have few different texts among many lines."""
+_MANY_TEXTS = ("ip_address", "key", "bytes_sent", "object_size", "total_ms", "turn_around_ms")
 
-
-_LONGEST_PREFIX = 1000
+_BEFORE_PROTOCOL = " HTTP/"
+_LINES_AT_A_TIME = 64
 
 
 @dataclass(frozen=True)
@@ -119,18 +109,25 @@ class Rules:
 
     Attributes:
         operation: The operation whose requests are kept, such as `REST.GET.OBJECT`.
+        excluded: Answers whether an address, as logged, is excluded.
     """
 
     operation: str = "REST.GET.OBJECT"
+    excluded: Container[str] = ()
 
 
-def common_prefix(content: str) -> str:
-    """Owner, bucket and the bracket before the time, which nearly all lines of a day share.
+class Reading(NamedTuple):
+    """What the lines of a block say.
 
-    Where the content does not begin so, a text that no line begins with.
+    Attributes:
+        classes: The class of each line.
+        kept: The columns of `READ`, one row for each line of the class `kept`, in order.
+        malformed: Row and bytes of each malformed line.
     """
-    prefix = re.match(r"[!-~]+ [!-~]+ \[", content)
-    return prefix[0] if prefix else "\n"
+
+    classes: pl.Series
+    kept: pl.DataFrame
+    malformed: list[tuple[int, bytes]]
 
 
 def object_of(key: pl.Expr) -> pl.Expr:
@@ -148,156 +145,142 @@ def object_of(key: pl.Expr) -> pl.Expr:
     )
 
 
-def object_of_ascii(key: pl.Expr) -> pl.Expr:
-    """The same as `object_of`, faster, for keys of ASCII characters alone."""
-    id_end = key.str.slice(len("zarr/")).str.find("/", literal=True)
+def names_object(key: pl.Expr) -> pl.Expr:
+    """Whether a key counts for an object: `object_of` is not null."""
+    of_store = key.str.starts_with("zarr/") & ~key.str.starts_with("zarr//")
+    return (key.str.starts_with("blobs/") | of_store) & ~key.str.ends_with("/")
+
+
+def named_object(key: pl.Expr) -> pl.Expr:
+    """`object_of`, for keys that name an object; faster."""
+    in_bytes, start = key.cast(pl.Binary), len("zarr/")
+    # A key of another kind may be cut in the middle of a character; what it gives is not used.
+    id_end = in_bytes.bin.slice(start).cast(pl.String, strict=False).str.find("/", literal=True)
     return (
-        pl.when(key.str.ends_with("/"))
-        .then(None)
-        .when(key.str.starts_with("blobs/") | (key.str.starts_with("zarr/") & id_end.is_null()))
-        .then(key)
-        .when(key.str.starts_with("zarr/") & (id_end > 0))
-        .then(key.str.slice(0, len("zarr/") + id_end))
+        pl.when(key.str.starts_with("zarr/") & id_end.is_not_null())
+        .then(in_bytes.bin.slice(0, start + id_end).cast(pl.String, strict=False))
+        .otherwise(key)
     )
 
 
-def split_at_quotes(content: bytes) -> pl.LazyFrame:
-    """The lines of a block, cut at their quotes: `_PARTS`, empty where there are no more.
+def cut(content: bytes) -> pl.LazyFrame:
+    """The lines of a block, cut at their spaces: `_FIELDS`, null or empty where there are no more.
 
-    Polars' CSV reader is the fastest thing here that finds both lines and quotes.
-
-    Args:
-        content: Whole lines, in UTF-8, none with more quotes than `_PARTS` allow.
+    Polars' CSV reader is the fastest thing here that finds both lines and spaces. What has few
+    different texts is read as categories, so that a text is looked at once and not in every line.
+    Text that is not UTF-8 is null in a category, and has U+FFFD in its place elsewhere.
     """
+    few = {name: pl.Categorical(pl.Categories.random()) for name in _FEW_TEXTS}
     return pl.scan_csv(
         content,
-        separator='"',
+        separator=" ",
         quote_char=None,
         has_header=False,
-        schema=dict.fromkeys(_PARTS, pl.String),
-        extra_columns="raise",
+        schema={name: few.get(name, pl.String) for name in _FIELDS},
+        extra_columns="ignore",
         missing_columns="insert",
         empty_string_is_null=False,
         raise_if_empty=False,
-    )
+        encoding="utf8-lossy",
+        ignore_errors=True,
+    ).select(_FEW_TEXTS + _MANY_TEXTS)
 
 
-def read_clean(content: bytes, rules: Rules, prefix: str) -> pl.DataFrame:
+def meaning_of(column: pl.Series, meaning: pl.Expr) -> pl.Series:
+    """What each value of a column of categories means, worked out once for each different text.
+
+    Args:
+        column: Categories.
+        meaning: An expression on the column `text`.
+    """
+    texts = column.dtype.categories.to_series().alias("text").to_frame()
+    return texts.select(meaning).to_series().gather(column.to_physical()).alias(column.name)
+
+
+def read_clean(content: bytes, rules: Rules) -> pl.DataFrame:
     """Read the lines of the common shape.
 
-    A line is clean when it has six quotes and, between them, exactly the fields that it should, in
-    the characters that they should have. The end of the URI is then where the second quote stands:
-    another one would need a ` HTTP/x.y` before the sixth, so a user agent may not hold one.
+    A line is clean when its fields stand where AWS says, none of them but referer and user agent
+    with a space in it, and when its URI ends in a protocol. Then its numbers are the first that end
+    a request-URI: earlier ones would take its total time for the start of a referer. Whether there
+    are others later in the line, behind a protocol, is not looked at here.
 
     Args:
-        content: The whole lines of a block, in UTF-8.
+        content: The whole lines of a block.
         rules: What counts.
-        prefix: The `common_prefix` of the block.
 
     Returns:
-        The columns of `READ`, one row a line; `class` is null where the line is not clean.
+        The columns of `READ`, but `key` for `object_key`; and `protocol`, whether the twelfth field
+        is one. One row a line; `class` is null where the line is not clean.
     """
-    cut = cut_clean(content, len(prefix)).collect()
-    fields = pl.col("fields").struct
-    kept_operation = fields[3] == rules.operation
+    fields = cut(content).collect()
+    text = pl.col("text")
+    date = pl.when(text.str.contains(rf"^\[{_DATE}$")).then(text)
+    time = time_of(date, _DATE_FORMAT).dt.replace_time_zone("UTC")
+    operation = pl.when(text.str.contains(f"^{_OPERATION}$")).then(text == rules.operation)
+    status = pl.when(text.str.contains("^[0-9]{3}$")).then(text.cast(pl.UInt16, strict=False))
+    address, key, status_at, bytes_at = map(pl.col, ("ip_address", "key", "status", "bytes_sent"))
+    headed = (
+        pl.col("timestamp").is_not_null()
+        & pl.col("zone")
+        & (address != "")
+        & pl.col("wanted").is_not_null()
+        & (key != "")
+    )
+    ended = (
+        pl.col("protocol")
+        & status_at.is_not_null()
+        & pl.col("error")
+        & (is_number(bytes_at) | (bytes_at == "-"))
+        & (is_number(pl.col("object_size")) | (pl.col("object_size") == "-"))
+        & is_number(pl.col("total_ms"))
+        & (is_number(pl.col("turn_around_ms")) | (pl.col("turn_around_ms") == "-"))
+        & pl.col("referer")
+    )
     return (
-        cut.lazy()
+        fields.select(_MANY_TEXTS)
         .with_columns(
-            # Characters must be bytes here, for what is found at a byte is cut at a character.
-            headed=(pl.col("head").str.len_chars() == pl.col("head").str.len_bytes())
-            & pl.col("head").str.starts_with(prefix)
-            & clean_times(cut.get_column("time"))
-            & (fields[0] != "")
-            & (fields[1] != "")
-            & (fields[2] != "")
-            & (fields[4] != "")
-            & (fields[5] == ""),
-            ended=(
-                pl.col("uri").str.ends_with(" HTTP/1.1") | pl.col("uri").str.ends_with(" HTTP/1.0")
-            )
-            & pl.col("numbers").str.contains(_CLEAN_NUMBERS)
-            & (pl.col("gap") == " ")
-            & pl.all_horizontal(pl.col(_EXCESS) == "")
-            & ~pl.col("agent").str.contains("HTTP/", literal=True),
-            object_key=object_of_ascii(fields[4]),
-            successful=pl.col("numbers").str.starts_with(" 2"),
-            without_error=pl.col("numbers").str.slice(4, 3) == " - ",
-            bytes_sent=pl.col("bytes_text")
-            .str.slice(0, pl.col("bytes_text").str.find(" ", literal=True))
-            .cast(pl.Int64, strict=False),
+            meaning_of(fields["date"], time).alias("timestamp"),
+            meaning_of(fields["zone"], text == "+0000]"),
+            meaning_of(fields["operation"], operation).alias("wanted"),
+            meaning_of(fields["protocol"], text.str.contains(f'^{_PROTOCOL}"$')),
+            meaning_of(fields["status"], status),
+            meaning_of(fields["error"], text != ""),
+            meaning_of(fields["referer"], text.str.contains('^["-]')),
         )
+        .with_row_index("row")
         .select(
             "row",
-            pl.when(~pl.col("headed").fill_null(False))
-            .then(None)
-            .when(~kept_operation)
-            .then(pl.when(fields[3].is_in(_FREQUENT_OPERATIONS)).then(class_of("other_operation")))
-            .when(pl.col("object_key").is_null())
+            pl.when(headed & ~pl.col("wanted"))
+            .then(class_of("other_operation"))
+            .when(headed & is_excluded(address, rules))
+            .then(class_of("excluded_ip"))
+            .when(headed & ~names_object(key))
             .then(class_of("other_key"))
-            .when(pl.col("ended") & ~pl.col("successful"))
-            .then(class_of("unsuccessful"))
-            .when(pl.col("ended") & pl.col("without_error") & (pl.col("bytes_sent") >= 0))
+            .when(headed & ended & status_at.is_between(200, 299))
             .then(class_of("kept"))
+            .when(headed & ended)
+            .then(class_of("unsuccessful"))
             .alias("class"),
-            time_of(pl.col("time"), _CLEAN_TIME_FORMAT)
-            .dt.replace_time_zone("UTC")
-            .alias("timestamp"),
-            fields[0].alias("ip_address"),
-            "object_key",
-            "bytes_sent",
-            pl.col("numbers").str.slice(1, 3).cast(pl.UInt16, strict=False).alias("status"),
-        )
-        .collect()
-    )
-
-
-def without_odd(content: bytes) -> bytes:
-    """The lines of a block, those emptied that the CSV reader would not cut as they are.
-
-    These have more quotes than `_PARTS` allow, or a carriage return, which it takes for an end.
-    """
-    line = pl.col("line")
-    odd = (line.str.count_matches('"', literal=True) >= len(_PARTS)) | line.str.contains(
-        "\r", literal=True
-    )
-    emptied = pl.when(odd).then(pl.lit("")).otherwise(line).str.join("\n")
-    return pl.read_lines(content).select(emptied).item().encode() + b"\n"
-
-
-def cut_clean(content: bytes, prefix_width: int) -> pl.LazyFrame:
-    """Cut the lines of a block where the fields of a clean line are.
-
-    Args:
-        content: The whole lines of a block, in UTF-8.
-        prefix_width: Bytes before the time.
-
-    Returns:
-        `row`, the columns of `_PARTS`, and `time`, `fields` (what stands between time and URI, at
-        its spaces), `bytes_text` (what stands behind status and error).
-    """
-    head = pl.col("head")
-    return (
-        split_at_quotes(content)
-        .with_row_index("row")
-        .with_columns(
-            time=head.str.slice(prefix_width, _TIME_WIDTH),
-            fields=head.str.slice(prefix_width + _TIME_WIDTH).str.splitn(" ", 6),
-            bytes_text=pl.col("numbers").str.slice(_BYTES_AT),
+            "timestamp",
+            "ip_address",
+            "key",
+            bytes_at.cast(pl.Int64, strict=False).fill_null(0),
+            "status",
+            "protocol",
         )
     )
 
 
-def clean_times(times: pl.Series) -> pl.Expr:
-    """Whether `time` is a time as S3 writes it; a block has many lines but few times."""
-    different = times.unique()
-    readable = different.to_frame().select(time_of(pl.first(), _CLEAN_TIME_FORMAT)).to_series()
-    good = different.str.contains(_CLEAN_TIME) & readable.is_not_null()
-    return pl.lit(True) if good.all() else pl.col("time").is_in(different.filter(good).implode())
+def is_number(text: pl.Expr) -> pl.Expr:
+    """Whether a text is digits alone, and of a number that fits into 64 bits."""
+    # A cast takes signs and blanks before the digits, which sort before these.
+    return (text >= "0") & text.cast(pl.Int64, strict=False).is_not_null()
 
 
 def time_of(text: pl.Expr, form: str) -> pl.Expr:
     """A time, to the millisecond; null where there is no such time, or no such year."""
-    time = text.str.to_datetime(form, time_unit="ms", strict=False)
+    time = text.str.to_datetime(form, time_unit="ms", strict=False, cache=False)
     return pl.when(time.dt.year().is_between(1, 9999)).then(time)
 
 
@@ -323,7 +306,7 @@ def read_exact(lines: pl.LazyFrame, rules: Rules) -> pl.LazyFrame:
     """
     headless = pl.col("timestamp").is_null() | pl.col("key").is_null() | (pl.col("key") == "")
     ends = pl.col("ends")
-    behind_protocol = ends.list.filter(pl.element().str.contains(r'^ HTTP/[0-9.]+"'))
+    behind_protocol = ends.list.filter(pl.element().str.contains(f'^ {_PROTOCOL}"'))
     return (
         lines.with_columns(pl.col("line").str.strip_chars_end("\r"))
         .with_columns(pl.col("line").str.extract_groups(_HEAD).alias("fields"))
@@ -356,6 +339,8 @@ def read_exact(lines: pl.LazyFrame, rules: Rules) -> pl.LazyFrame:
             .then(class_of("malformed"))
             .when(pl.col("operation") != rules.operation)
             .then(class_of("other_operation"))
+            .when(is_excluded(pl.col("ip_address"), rules))
+            .then(class_of("excluded_ip"))
             .when(pl.col("object_key").is_null())
             .then(class_of("other_key"))
             .when(pl.col("end").is_null() | pl.col("bytes_sent").is_null())
@@ -371,25 +356,60 @@ def read_exact(lines: pl.LazyFrame, rules: Rules) -> pl.LazyFrame:
     )
 
 
-def exclude(requests: pl.DataFrame, excluded: Container[str]) -> pl.DataFrame:
-    """Class the lines of the kept operation that came from an excluded address.
+def is_excluded(address: pl.Expr, rules: Rules) -> pl.Expr:
+    """Whether addresses, as logged, are excluded; each different one is looked up once."""
+
+    def look_up(addresses: pl.Series) -> pl.Series:
+        different = addresses.unique().drop_nulls()
+        chosen = [text in rules.excluded for text in different]
+        return addresses.is_in(different.filter(pl.Series(chosen, dtype=pl.Boolean)).implode())
+
+    return address.map_batches(look_up, pl.Boolean) if rules.excluded else pl.lit(False)
+
+
+def rows_to_doubt(block: stringzilla.Str, lines: stringzilla.Strs, usual: pl.Series) -> list[int]:
+    """The rows of a block whose lines hold more than their fields tell `read_clean`.
 
     Args:
-        requests: The columns of `READ`.
-        excluded: Answers whether an address, as logged, is excluded.
+        block: Whole lines.
+        lines: The same, line by line.
+        usual: Whether a line has a protocol in its place.
     """
-    behind = ["other_key", "malformed", "unsuccessful", "kept"]
-    addresses = requests.get_column("ip_address").drop_nulls().unique()
-    chosen = addresses.filter(pl.Series([a in excluded for a in addresses], dtype=pl.Boolean))
-    return requests.with_columns(
-        pl.when(pl.col("class").is_in(behind) & pl.col("ip_address").is_in(chosen.implode()))
-        .then(class_of("excluded_ip"))
-        .otherwise("class")
-        .alias("class")
-    )
+    return rows_with_another_protocol(block, lines, usual) + rows_with_a_field_end(block, lines)
 
 
-def read(content: bytes, rules: Rules) -> pl.DataFrame:
+def rows_with_another_protocol(
+    block: stringzilla.Str, lines: stringzilla.Strs, usual: pl.Series
+) -> list[int]:
+    """The rows of lines with a protocol in its place and ` HTTP/` elsewhere as well.
+
+    Some lines are looked at together: each with a protocol in its place has ` HTTP/` once at least.
+    """
+    firsts = range(0, len(usual), _LINES_AT_A_TIME)
+    before = usual.cast(pl.UInt32).cum_sum().shift(1, fill_value=0)
+    expected = [*before.gather_every(_LINES_AT_A_TIME), usual.sum()]
+    starts = [*(lines[first].offset_within(block) for first in firsts), len(block)]
+    rows = []
+    for place, first in enumerate(firsts):
+        found = block[starts[place] : starts[place + 1]].count(_BEFORE_PROTOCOL)
+        if found != expected[place + 1] - expected[place]:
+            some = usual[first : first + _LINES_AT_A_TIME].arg_true()
+            rows += [first + n for n in some if lines[first + n].count(_BEFORE_PROTOCOL) != 1]
+    return rows
+
+
+def rows_with_a_field_end(block: stringzilla.Str, lines: stringzilla.Strs) -> list[int]:
+    """The rows of lines with a carriage return before a space, which the CSV reader drops."""
+    rows, at = [], block.find("\r ")
+    while at >= 0:
+        rows.append(
+            bisect_right(range(len(lines)), at, key=lambda row: lines[row].offset_within(block)) - 1
+        )
+        at = block.find("\r ", at + 1)
+    return rows
+
+
+def read(content: bytes, rules: Rules) -> Reading:
     """Read the lines of a block: the clean ones fast, the others exactly.
 
     What is no UTF-8 becomes U+FFFD: it can only stand where nothing is read from, or in a key.
@@ -397,23 +417,33 @@ def read(content: bytes, rules: Rules) -> pl.DataFrame:
     Args:
         content: Whole lines; the last one may lack its newline.
         rules: What counts.
-
-    Returns:
-        The columns of `READ`, one row a line, in the order of the lines.
     """
     if content.startswith(codecs.BOM_UTF8):
         # The CSV reader would pass over it. It is part of the owner, whose text does not matter.
-        content = b"BOM" + content[len(codecs.BOM_UTF8) :]
-    if not content.isascii():
-        content = content.decode("utf-8", "replace").encode()
-    prefix = common_prefix(content[:_LONGEST_PREFIX].decode("utf-8", "replace"))
-    try:
-        tidy = content.replace(b"\r\n", b"\n") if b"\r" in content else content
-        clean = read_clean(without_odd(tidy) if b"\r" in tidy else tidy, rules, prefix)
-    except (pl.exceptions.ComputeError, pl.exceptions.SchemaError):
-        clean = read_clean(without_odd(content), rules, prefix)
-    unread = clean.get_column("class").is_null()
-    if not unread.any():
-        return clean
-    lines = pl.read_lines(content).with_row_index("row").filter(unread)
-    return pl.concat([clean.filter(~unread), read_exact(lines.lazy(), rules).collect()]).sort("row")
+        clean = read_clean(b"BOM" + content[len(codecs.BOM_UTF8) :], rules)
+    else:
+        clean = read_clean(content, rules)
+    classes, usual = clean["class"], clean["protocol"].fill_null(False)
+    kept = (
+        clean.lazy()
+        .filter(pl.col("class") == "kept")
+        .with_columns(object_key=named_object(pl.col("key")))
+        .select(READ.keys())
+    )
+    block = stringzilla.Str(content)
+    certain = block.count(_BEFORE_PROTOCOL) == usual.sum() and b"\r" not in content
+    if certain and not classes.has_nulls():
+        return Reading(classes, kept.collect(), [])
+
+    lines = block.split("\n")
+    doubtful = [] if certain else rows_to_doubt(block, lines, usual)
+    rows = classes.scatter(doubtful, None).is_null().arg_true()
+    odd = [memoryview(lines[row]).tobytes() for row in rows]
+    texts = pl.Series([line.decode("utf-8", "replace") for line in odd], dtype=pl.String)
+    exact = read_exact(pl.LazyFrame({"row": rows, "line": texts}), rules).collect()
+    others = exact.lazy().filter(pl.col("class") == "kept")
+    return Reading(
+        classes.scatter(rows, exact["class"]),
+        pl.concat([kept.filter(~pl.col("row").is_in(doubtful)), others]).sort("row").collect(),
+        [(rows[place], odd[place]) for place in (exact["class"] == "malformed").arg_true()],
+    )

@@ -5,6 +5,8 @@ import logging
 
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
+_M_ARENA_MAX = -8
+_LARGEST_MMAP_THRESHOLD = 32 << 20
 _KEPT = 1 << 30
 
 log = logging.getLogger(__name__)
@@ -19,7 +21,8 @@ def keep_freed_memory() -> None:
     """
     try:
         libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_THRESHOLD, _KEPT)
+        libc.mallopt(_M_ARENA_MAX, 1)
+        libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_MMAP_THRESHOLD)
         libc.mallopt(_M_TRIM_THRESHOLD, _KEPT)
     except (OSError, AttributeError):
         log.info("This C library has no mallopt; memory is managed as it likes.")

@@ -46,6 +46,12 @@ def kind_of_requester(region: pl.Expr) -> pl.Expr:
     )
 
 
+def read_accounting(path: Path) -> pl.DataFrame:
+    """Read the accounts of all days: `date` as text, `lines` and a column per class as integers."""
+    table = pl.read_csv(path, separator="\t", quote_char=None, infer_schema=False)
+    return table.select("date", pl.exclude("date", "^.*_share$").cast(pl.Int64))
+
+
 def totals(by_region: pl.LazyFrame, number_of_requesters: int) -> dict[str, Any]:
     """The totals of a Dandiset, or of the archive.
 

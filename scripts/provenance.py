@@ -9,7 +9,7 @@ import _threads  # noqa: F401
 from _files import write_json
 from _log import logging_to
 from _log_lines import CLASSES
-from _summaries import read_summary
+from _summaries import read_accounting
 from publish import rounded_count
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ def days_of(accounting: Path, minimum: int, round_to: int) -> dict[str, Any]:
     The lines that were kept are the requests of the archive, which are published rounded only; so
     are all of these.
     """
-    table = read_summary(accounting)
+    table = read_accounting(accounting)
     lines = {name: int(table[name].sum()) for name in ("lines", *CLASSES)}
     return {
         "days": {

@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Container, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,9 +11,9 @@ import polars as pl
 from _addresses import Networks, unlabelled
 from _files import PRIVATE_FILE, replacing, write_json
 from _log import logging_to
-from _log_lines import CLASSES, Rules, exclude, read
+from _log_lines import CLASSES, Rules, read
 from _memory import keep_freed_memory
-from _raw_logs import Block, blocks
+from _raw_logs import blocks
 from _tables import REDUCED, from_frames, write_table
 
 log = logging.getLogger(__name__)
@@ -28,34 +28,26 @@ class Reduction:
         counts: Lines per class so far.
     """
 
-    def __init__(self, rules: Rules, excluded: Container[str], malformed: BinaryIO) -> None:
+    def __init__(self, rules: Rules, malformed: BinaryIO) -> None:
         self.counts = dict.fromkeys(CLASSES, 0)
         self._rules = rules
-        self._excluded = excluded
         self._malformed = malformed
         self._lines_before: Counter[Path] = Counter()
 
     def kept(self, day: Path) -> Iterator[pl.DataFrame]:
-        """The kept requests of a day, block by block, in the columns of `REDUCED`."""
-        for block in blocks(day):
-            requests = read(block.content, self._rules)
-            if self._excluded:
-                requests = exclude(requests, self._excluded)
-            for name, count in requests.get_column("class").value_counts().iter_rows():
-                self.counts[name] += count
-            self._put_aside(requests, block)
-            self._lines_before[block.file] += len(requests)
-            yield requests.filter(pl.col("class") == "kept").select(REDUCED.names())
+        """The kept requests of a day, block by block, in the columns of `REDUCED`.
 
-    def _put_aside(self, requests: pl.DataFrame, block: Block) -> None:
-        """Keep the malformed lines, whole, behind their file and line number."""
-        rows = requests.filter(pl.col("class") == "malformed").get_column("row")
-        if rows.is_empty():
-            return
-        lines = block.content.split(b"\n")
-        for row in rows:
-            number = self._lines_before[block.file] + row + 1
-            self._malformed.write(f"{block.file.name}:{number}:".encode() + lines[row] + b"\n")
+        Malformed lines are put aside, whole, behind their file and line number.
+        """
+        for file, content in blocks(day):
+            classes, kept, malformed = read(content, self._rules)
+            for name, count in classes.value_counts().iter_rows():
+                self.counts[name] += count
+            for row, line in malformed:
+                number = self._lines_before[file] + row + 1
+                self._malformed.write(f"{file.name}:{number}:".encode() + line + b"\n")
+            self._lines_before[file] += len(classes)
+            yield kept.select(REDUCED.names())
 
 
 def main(
@@ -78,7 +70,7 @@ def main(
     malformed = counts.with_suffix(".malformed")
     with replacing(malformed) as aside, aside.open("wb") as lines:
         aside.chmod(PRIVATE_FILE)
-        reduction = Reduction(Rules(operation), Networks(unlabelled(exclude_ips)), lines)
+        reduction = Reduction(Rules(operation, Networks(unlabelled(exclude_ips))), lines)
         write_table(
             from_frames(reduction.kept(raw), REDUCED),
             requests,

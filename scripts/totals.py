@@ -8,7 +8,7 @@ import _threads  # noqa: F401
 import polars as pl
 from _files import write_json
 from _log import UserError, logging_to
-from _summaries import read_summary, totals, totals_by_version, write_summary
+from _summaries import read_accounting, totals, totals_by_version, write_summary
 from _tables import BY_DAY, BY_REGION, PLACEMENTS
 from _usage import add_up, asset_type, by_date, by_label, by_type_per_week
 
@@ -28,7 +28,7 @@ def check(requests: int, accounting: Path) -> None:
     Raises:
         UserError: They differ.
     """
-    kept = read_summary(accounting)["kept"].sum()
+    kept = read_accounting(accounting)["kept"].sum()
     if requests != kept:
         raise UserError(
             f"{kept} lines were kept, but the archive has {requests} requests. Nothing is "

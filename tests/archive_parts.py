@@ -331,6 +331,7 @@ def write_config(folder: Path, **changes: Any) -> Path:
         "operation": "REST.GET.OBJECT",
         "exclude": {"ips": [], "years": [], "dandisets": []},
         "restrict_to_dandisets": [],
+        "accounting": {"warn_malformed_share": 1, "fail_malformed_share": 1},
         "dandi": {
             "source": "snapshot",
             "api_url": "https://api.dandiarchive.org/api",

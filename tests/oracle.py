@@ -131,13 +131,12 @@ def find_operation(tokens: Sequence[bytes]) -> int | None:
 
     S3 server access log format: requester, request id, operation. The requester may hold spaces
     (a CloudFront origin access identity), so the first token that reads as an operation and has
-    two or more before it is meant. No field before it is quoted, none is empty.
+    two or more before it is meant. If there are more than two, none of them is quoted.
     """
     for index, token in enumerate(tokens):
-        if token == b"" or b'"' in token:
-            return None
         if index >= 2 and OPERATION.fullmatch(token):
-            return index
+            quoted = index > 2 and any(b'"' in before for before in tokens[:index])
+            return None if quoted else index
     return None
 
 
@@ -150,9 +149,9 @@ def parse_head(line: bytes) -> Head | None:
     tokens = line.split(b" ")
     if len(tokens) < 9:
         return None
-    owner, bucket, time, zone, ip, *others = tokens
+    _owner, _bucket, time, zone, ip, *others = tokens
     timestamp = parse_time(time + b" " + zone)
-    if owner == b"" or bucket == b"" or ip == b"" or timestamp is None:
+    if ip == b"" or timestamp is None:
         return None
     index = find_operation(others)
     if index is None:
