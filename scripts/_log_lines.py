@@ -55,9 +55,8 @@ _PROTOCOL = r"HTTP/[0-9]+(?:\.[0-9]+)?"
 _NUMBER = r"(?:[0-9]+|-)"
 _HEAD = (
     rf"^[^ ]* [^ ]* \[(?<time>{_TIME})\] (?<ip_address>[^ ]+) "
-    # Requester and request id. A requester that holds spaces may hold no quote, or a forged user
-    # agent could name an operation.
-    r'(?:[^ ]* [^ ]*|[^ "]* [^"]*?) '
+    # The requester may hold spaces, but no quote, or a forged user agent could name an operation.
+    r'(?:[^ "]+ [^ ]*|[^ "]+(?: [^ "]+)+? [^ "]+) '
     rf"(?<operation>{_OPERATION})(?: (?<key>[^ ]*)(?: (?<tail>.*))?)?$"
 )
 
@@ -95,7 +94,7 @@ _FIELDS = (
     "referer",
 )
 """What stands between the spaces of a clean line, up to the first word of the referer."""
-_FEW_TEXTS = ("date", "zone", "operation", "protocol", "status", "error", "referer")
+_FEW_TEXTS = ("date", "zone", "requester", "operation", "protocol", "status", "error", "referer")
 """Those of `_FIELDS` that have few different texts among many lines."""
 _MANY_TEXTS = ("ip_address", "key", "bytes_sent", "object_size", "total_ms", "turn_around_ms")
 
@@ -224,6 +223,7 @@ def read_clean(content: bytes, rules: Rules) -> pl.DataFrame:
         pl.col("timestamp").is_not_null()
         & pl.col("zone")
         & (address != "")
+        & pl.col("requester")
         & pl.col("wanted").is_not_null()
         & (key != "")
     )
@@ -242,6 +242,7 @@ def read_clean(content: bytes, rules: Rules) -> pl.DataFrame:
         .with_columns(
             meaning_of(fields["date"], time).alias("timestamp"),
             meaning_of(fields["zone"], text == "+0000]"),
+            meaning_of(fields["requester"], text.str.contains('^[^"]+$')),
             meaning_of(fields["operation"], operation).alias("wanted"),
             meaning_of(fields["protocol"], text.str.contains(f'^{_PROTOCOL}"$')),
             meaning_of(fields["status"], status),

@@ -8,6 +8,7 @@ import os
 import re
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -21,6 +22,7 @@ BLOCK_BYTES = 24 << 20
 its work, small enough that memory is used again instead of being mapped anew."""
 
 _SEARCHED_BYTES = 1 << 16
+_PIECE_BYTES = 1 << 20
 _COMPRESSED = (".gz", ".zst")
 _DAY = re.compile(r"([0-9]{2})(|\.log|\.log\.gz|\.log\.zst)")
 
@@ -97,22 +99,33 @@ class Block(NamedTuple):
 
 
 class _Source(Protocol):
-    def readinto(self, buffer: memoryview, /) -> int: ...
+    def read(self, size: int, /) -> bytes: ...
 
 
 def blocks(path: Path, size: int = BLOCK_BYTES) -> Iterator[Block]:
     """Read a day in blocks of about `size` bytes that end where a line ends.
 
+    The next block is read and decompressed while the last one is at work.
+
     Raises:
         UserError: A file cannot be read or decompressed to its end, or changed while it was read.
     """
+    ahead = _blocks_of_day(path, size)
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(next, ahead, None)
+        while block := coming.result():
+            coming = reader.submit(next, ahead, None)
+            yield block
+
+
+def _blocks_of_day(path: Path, size: int) -> Iterator[Block]:
     for file in files_of_day(path):
         with _told_of(file):
             before = _state(file)
             with file.open("rb", buffering=0) as raw:
                 if file.suffix in _COMPRESSED:
                     with _decompressed(file, raw) as source:
-                        yield from _blocks_of(file, source, size)
+                        yield from _blocks_of_stream(file, source, size)
                 else:
                     yield from _blocks_of_plain(file, raw.fileno(), size)
             if _state(file) != before:
@@ -124,22 +137,19 @@ def _state(file: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _blocks_of(file: Path, source: _Source, size: int) -> Iterator[Block]:
+def _blocks_of_stream(file: Path, source: _Source, size: int) -> Iterator[Block]:
     """Cut what a source gives into blocks; what follows the last line end goes to the next one."""
-    buffer = bytearray(size)
-    kept = 0
-    while count := source.readinto(memoryview(buffer)[kept:]):
-        filled = kept + count
-        end = buffer.rfind(b"\n", kept, filled) + 1
+    pieces, filled = [], 0
+    while piece := source.read(_PIECE_BYTES):
+        filled += len(piece)
+        end = piece.rfind(b"\n") + 1 if filled >= size else 0
         if end:
-            yield Block(file, bytes(memoryview(buffer)[:end]))
-            buffer[: filled - end] = buffer[end:filled]
-            filled -= end
-        elif filled == len(buffer):
-            buffer.extend(bytes(size))
-        kept = filled
-    if kept:
-        yield Block(file, bytes(buffer[:kept]))
+            yield Block(file, b"".join((*pieces, piece[:end])))
+            pieces, filled = [piece[end:]], len(piece) - end
+        else:
+            pieces.append(piece)
+    if rest := b"".join(pieces):
+        yield Block(file, rest)
 
 
 def _blocks_of_plain(file: Path, descriptor: int, size: int) -> Iterator[Block]:
@@ -207,33 +217,26 @@ class _ZstdFrames:
         self._raw = raw
         self._frame = zstandard.ZstdDecompressor().decompressobj()
         self._compressed = b""
-        self._content = memoryview(b"")
         self._inside = False
 
-    def readinto(self, buffer: memoryview, /) -> int:
-        while not self._content and self._fill():
-            pass
-        count = min(len(buffer), len(self._content))
-        buffer[:count] = self._content[:count]
-        self._content = self._content[count:]
-        return count
-
-    def _fill(self) -> bool:
-        """Decompress some more; False at the end."""
-        if not self._compressed:
-            self._compressed = self._raw.read(1 << 17) or b""
-        if not self._compressed:
-            if self._inside:
-                raise EOFError("it ends in the middle of a frame")
-            return False
-        self._inside = True
-        self._content = memoryview(self._frame.decompress(self._compressed))
-        self._compressed = b""
-        if self._frame.eof:
-            self._compressed = self._frame.unused_data
-            self._frame = zstandard.ZstdDecompressor().decompressobj()
-            self._inside = False
-        return True
+    def read(self, size: int, /) -> bytes:
+        """Some more of the content, perhaps more or less than `size`; nothing at the end."""
+        content = b""
+        while not content:
+            if not self._compressed:
+                self._compressed = self._raw.read(size >> 3) or b""
+            if not self._compressed:
+                if self._inside:
+                    raise EOFError("it ends in the middle of a frame")
+                return b""
+            self._inside = True
+            content = self._frame.decompress(self._compressed)
+            self._compressed = b""
+            if self._frame.eof:
+                self._compressed = self._frame.unused_data
+                self._frame = zstandard.ZstdDecompressor().decompressobj()
+                self._inside = False
+        return content
 
 
 def newest_file(path: Path) -> Path:

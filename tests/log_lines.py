@@ -457,8 +457,7 @@ HOSTILE_SHAPES: dict[str, Shape] = {
             requester="arn:aws:iam::cloudfront:user/CloudFront Origin Access Identity E2EXAMPLEID"
         ),
     ),
-    "requester_with_quote": Shape("kept", changed(requester='svc:"x')),
-    "requester_with_quote_and_space": Shape("malformed", changed(requester='svc:"x y')),
+    "requester_with_quote": Shape("malformed", changed(requester='svc:"x')),
     # Request-URIs.
     "uri_unquoted": Shape("kept", changed(**UNQUOTED)),
     "uri_dash": Shape("kept", changed(uri='"-"')),

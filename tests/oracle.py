@@ -131,12 +131,13 @@ def find_operation(tokens: Sequence[bytes]) -> int | None:
 
     S3 server access log format: requester, request id, operation. The requester may hold spaces
     (a CloudFront origin access identity), so the first token that reads as an operation and has
-    two or more before it is meant. If there are more than two, none of them is quoted.
+    two or more before it is meant. No field of the requester is quoted, none is empty; nor is the
+    request id, where the requester holds spaces.
     """
     for index, token in enumerate(tokens):
         if index >= 2 and OPERATION.fullmatch(token):
-            quoted = index > 2 and any(b'"' in before for before in tokens[:index])
-            return None if quoted else index
+            plain = tokens[:1] if index == 2 else tokens[:index]
+            return index if all(field and b'"' not in field for field in plain) else None
     return None
 
 

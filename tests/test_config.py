@@ -106,6 +106,7 @@ def test_a_short_configuration_gets_its_defaults():
         "operation": "REST.GET.OBJECT",
         "exclude": {"ips": [], "years": [], "dandisets": []},
         "restrict_to_dandisets": [],
+        "accounting": {"warn_malformed_share": 0.001, "fail_malformed_share": 0.05},
         "dandi": {
             "source": "snapshot",
             "snapshot": "tests/example/dandisets.tsv",

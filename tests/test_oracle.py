@@ -178,12 +178,12 @@ OTHERS = {
     "bytes too large": (make_line(numbers=f"200 - {2**63} 1 1 1"), "malformed"),
     "bytes far too large": (make_line(numbers=f"404 - {'9' * 9000} 1 1 1"), "malformed"),
     "two spaces before the status": (make_line(numbers=" 200 - 1 1 1 1"), "malformed"),
-    "two spaces before the IP": (make_line().replace(b" 192.", b"  192."), "malformed"),
+    "two spaces after the IP": (make_line(requester=" -"), "malformed"),
     "no requester": (make_line().replace(b"192.0.2.1 - ", b"192.0.2.1 "), "malformed"),
     "no owner, and no space behind it": (make_line().removeprefix(b"0123abcd "), "malformed"),
     "tabs": (make_line().replace(b" ", b"\t"), "malformed"),
     "operation of no known family": (make_line(operation="GRPC.GET.OBJECT"), "malformed"),
-    "quote before an operation that stands late": (make_line(requester='a "b'), "malformed"),
+    "quote before the operation": (make_line(requester='a"b'), "malformed"),
     "two spaces before the key": (make_line(key=" k"), "malformed"),
 }
 
