@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 import reduce
 import simulate
+import workflow
 import zstandard
 from _log import UserError
 from _tables import REDUCED
@@ -372,3 +373,30 @@ def test_excluded_addresses(tmp_path: Path, reduced: Reduced, exclude_ips: list[
     assert len(reduced.requests) == left
     assert reduced.counts["excluded_ip"] == len(ips) - left
     assert (reduced.counts, reduced.requests) == by_oracle(lines, exclude_ips)
+
+
+# --- Runs ----------------------------------------------------------------------------------------
+
+
+def test_days_that_cannot_be_read_hold_up_no_other_one(tmp_path: Path):
+    """Each is named with its remedy, leaves nothing behind, and is done once it is mended."""
+    month = tmp_path / "raw/2022/05"
+    broken("01.log.gz", lambda content: content[:-100])(month)
+    broken("02.log.zst", flipped)(month)
+    write(month, "03.log", CONTENT)
+    write(month / "04", "a.gz", CONTENT)
+    write(month / "04", "b.gz", b"")
+    config = {"raw_logs": str(tmp_path / "raw")}
+    told = workflow.output_of(workflow.run(tmp_path, "reduce_all", config=config, fails=True))
+    for name in ("01.log.gz", "02.log.zst"):
+        assert f"{month}/{name} cannot be decompressed to its end (" in told
+    assert "Fetch it again." in told
+    assert "192.0.2.1" not in told
+    reduced = tmp_path / "results/reduced/2022/05"
+    made = {f"{day}.{kind}" for day in ("03", "04") for kind in ("parquet", "json", "malformed")}
+    assert {path.name for path in reduced.iterdir()} == made
+    for name in ("01.log.gz", "02.log.zst"):
+        write(month, name, CONTENT)
+    assert workflow.jobs_of(workflow.run(tmp_path, "reduce_all", config=config))["reduce"] == 2
+    counts = {json.dumps(json.loads(path.read_text())) for path in reduced.glob("*.json")}
+    assert len(counts) == 1
