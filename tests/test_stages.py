@@ -8,6 +8,7 @@ import re
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -134,35 +135,91 @@ THREE = requests(
 )
 
 
-def test_addresses_are_numbered_in_the_order_of_their_text():
-    assert binning.number_addresses(THREE).collect().rows() == [("192.0.2.10",), ("192.0.2.9",)]
+def binned(folder: Path, *days: pl.LazyFrame, **limits: int) -> tuple[list[tuple], list[str]]:
+    """The bins of a month of such days, and its addresses."""
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{number:02}.parquet" for number, _ in enumerate(days, start=1)]
+    for path, day in zip(paths, days, strict=True):
+        write_table(day, path, REDUCED)
+    outputs = {"binned": folder / "binned/b.parquet", "ips": folder / "binned/i.parquet"}
+    binning.main(reduced=paths, **outputs, **limits)
+    assert {path.name for path in (folder / "binned").iterdir()} == {"b.parquet", "i.parquet"}
+    table = pl.read_parquet(outputs["binned"])
+    assert table.schema == BINNED
+    return table.rows(), pl.read_parquet(outputs["ips"])["ip_address"].to_list()
 
 
-def test_an_object_is_a_row_with_its_requests_in_the_order_of_time_then_of_the_logs():
-    binned = binning.group_by_object(THREE, binning.number_addresses(THREE)).collect()
-    assert binned.schema == BINNED
-    assert binned.rows() == [
+def test_an_object_is_a_row_with_its_requests_in_the_order_of_time_then_of_the_logs(tmp_path: Path):
+    rows, ips = binned(tmp_path, THREE)
+    assert ips == ["192.0.2.10", "192.0.2.9"]
+    assert rows == [
         (A, [at("04:00:00")] * 2, [0, 1], [20, 30], [206, 200]),
         (B, [at("05:00:00")], [1], [10], [200]),
     ]
 
 
-def test_late_records_take_their_place():
-    late = requests(("05:00:00", "-", A, 1, 200), ("03:00:00", "-", A, 2, 200))
-    binned = binning.group_by_object(late, binning.number_addresses(late)).collect()
-    assert binned["bytes_sent"].to_list() == [[2, 1]]
+def test_late_records_take_their_place(tmp_path: Path):
+    first = requests(("05:00:00", "-", A, 1, 200), ("03:00:00", "-", A, 2, 200))
+    second = requests(("04:00:00", "-", A, 3, 200), ("05:00:00", "-", A, 4, 200))
+    for number, limits in enumerate(({}, {"at_once": 1}, {"at_once": 2, "portion": 1})):
+        rows, _ = binned(tmp_path / str(number), first, second, **limits)
+        assert [row[3] for row in rows] == [[2, 3, 1, 4]]
 
 
 @pytest.mark.parametrize(
     ("longest", "pieces"), [(1, [[1], [2], [3]]), (2, [[1, 2], [3]]), (3, [[1, 2, 3]])]
 )
-def test_long_rows_are_cut(longest: int, pieces: list[list[int]]):
-    lists = ([at("05:00:00")] * 3, [7, 8, 9], [1, 2, 3], [200] * 3)
-    binned = binning.split_long_rows(frame(BINNED, (A, *lists)).lazy(), longest).collect()
-    assert binned["object_key"].to_list() == [A] * len(pieces)
-    assert binned["bytes_sent"].to_list() == pieces
-    assert binned["ip"].list.len().to_list() == [len(piece) for piece in pieces]
-    assert binned.schema == BINNED
+def test_long_rows_are_cut(tmp_path: Path, longest: int, pieces: list[list[int]]):
+    busy = requests(*(("05:00:00", "-", A, size, 200) for size in (1, 2, 3)))
+    others = requests(("05:00:00", "-", B, 1, 200), ("05:00:00", "-", "blobs/0", 1, 200))
+    rows, _ = binned(tmp_path, busy, others, longest_row=longest)
+    assert [row[0] for row in rows] == ["blobs/0", *[A] * len(pieces), B]
+    assert [row[3] for row in rows[1:-1]] == pieces
+    assert all(len(row[2]) == len(row[3]) for row in rows)
+
+
+MANY_DAYS = st.lists(
+    st.lists(
+        st.tuples(
+            st.integers(0, 4 * 86_400 - 1),
+            st.sampled_from(("-", "192.0.2.9", "192.0.2.10", "2001:db8::1")),
+            st.sampled_from((A, B, Z, "blobs/x")),
+            st.integers(0, 9),
+            st.sampled_from((200, 206)),
+        ),
+        max_size=12,
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(MANY_DAYS, st.integers(1, 20), st.integers(1, 20), st.integers(1, 5))
+def test_a_large_month_is_binned_as_a_small_one(
+    days: list[list[tuple]], at_once: int, portion: int, longest_row: int
+):
+    """Whatever is in memory at once, and in whichever day's log a request stands."""
+    start = at("00:00:00")
+    logs = [[(start + dt.timedelta(seconds=s), *rest) for s, *rest in day] for day in days]
+    numbers = sorted({row[1] for day in logs for row in day})
+    right = []
+    for key in sorted({row[2] for day in logs for row in day}):
+        of_key = sorted((row for day in logs for row in day if row[2] == key), key=lambda r: r[0])
+        for begin in range(0, len(of_key), longest_row):
+            times, ips, _, sizes, statuses = zip(*of_key[begin : begin + longest_row], strict=True)
+            of_ips = [numbers.index(ip) for ip in ips]
+            right.append((key, list(times), of_ips, list(sizes), list(statuses)))
+    with tempfile.TemporaryDirectory() as folder:
+        made, ips = binned(
+            Path(folder),
+            *(frame(REDUCED, *rows).lazy() for rows in logs),
+            at_once=at_once,
+            portion=portion,
+            longest_row=longest_row,
+        )
+    assert ips == numbers
+    assert made == right
 
 
 def test_a_month_without_requests(tmp_path: Path):
@@ -395,7 +452,11 @@ OUTPUTS = ("assigned", "labels", "by_day", "by_region", "objects", "requesters")
 
 
 def assigned(
-    folder: Path, rows: pl.LazyFrame, routes: Sequence[tuple], regions: Mapping[str, str]
+    folder: Path,
+    rows: pl.LazyFrame,
+    routes: Sequence[tuple],
+    regions: Mapping[str, str],
+    longest_row: int = 1_000_000,
 ) -> dict[str, list[tuple]]:
     """What is assigned of some requests, by the names of `assign.main`."""
     folder.mkdir(exist_ok=True)
@@ -403,7 +464,12 @@ def assigned(
     inputs = {
         name: folder / f"{name}.in.parquet" for name in ("binned", "ips", "routes", "regions")
     }
-    binning.main(reduced=[folder / "reduced.parquet"], binned=inputs["binned"], ips=inputs["ips"])
+    binning.main(
+        reduced=[folder / "reduced.parquet"],
+        binned=inputs["binned"],
+        ips=inputs["ips"],
+        longest_row=longest_row,
+    )
     of_ips = pl.read_parquet(inputs["ips"])["ip_address"]
     written(inputs["regions"], REGIONS, *((regions[ip],) for ip in of_ips))
     written(inputs["routes"], ROUTES, *routes)
@@ -449,12 +515,10 @@ def test_what_nobody_holds_is_undetermined_and_one(tmp_path: Path):
     assert [row[:4] for row in made["objects"]] == [("undetermined", "", True, 3)]
 
 
-def test_an_object_of_several_rows_is_one_object(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_an_object_of_several_rows_is_one_object(tmp_path: Path):
     routes = [(A, "000002", True)]
     whole = assigned(tmp_path / "whole", THREE, routes, WHERE)
-    cut = binning.split_long_rows
-    monkeypatch.setattr(binning, "split_long_rows", lambda binned: cut(binned, 1))
-    pieces = assigned(tmp_path / "pieces", THREE, routes, WHERE)
+    pieces = assigned(tmp_path / "pieces", THREE, routes, WHERE, longest_row=1)
     assert [row[3] for row in pieces["assigned"]] == [[20], [30]]
     for name in ("labels", "by_day", "by_region", "requesters"):
         assert pieces[name] == whole[name]
