@@ -4,6 +4,7 @@ NEEDS  binned/{year}-{month}.parquet, lookup/{year}-{month}.parquet, .regions.pa
 MAKES  assigned/{year}-{month}.parquet          requests per Dandiset and object
        assigned/{year}-{month}.labels.parquet   what its region numbers mean
        assigned/{year}-{month}.by_day.parquet, .by_region.parquet, .objects.parquet
+       assigned/{year}-{month}.dandisets_by_day.parquet, .dandisets_by_region.parquet
        binned/{year}-{month}.requesters.parquet   (private)
 """
 
@@ -18,6 +19,8 @@ rule assign:
         labels=f"{RESULTS}/assigned/{{year}}-{{month}}.labels.parquet",
         by_day=f"{RESULTS}/assigned/{{year}}-{{month}}.by_day.parquet",
         by_region=f"{RESULTS}/assigned/{{year}}-{{month}}.by_region.parquet",
+        dandisets_by_day=f"{RESULTS}/assigned/{{year}}-{{month}}.dandisets_by_day.parquet",
+        dandisets_by_region=f"{RESULTS}/assigned/{{year}}-{{month}}.dandisets_by_region.parquet",
         objects=f"{RESULTS}/assigned/{{year}}-{{month}}.objects.parquet",
         requesters=f"{RESULTS}/binned/{{year}}-{{month}}.requesters.parquet",
     log:
@@ -26,5 +29,7 @@ rule assign:
         f"{RESULTS}/benchmarks/assign/{{year}}-{{month}}.tsv"
     conda:
         CONDA
+    params:
+        asset_logs=config["mapping"]["asset_logs"],
     script:
         "../scripts/assign.py"

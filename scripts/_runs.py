@@ -14,7 +14,11 @@ AT_ONCE = 24_000_000
 """Requests of a run: so many are in memory at once."""
 PORTION = 8_000_000
 """Requests of several runs that are merged at once."""
-_ROW_GROUP_SIZE = 64
+ROW_GROUP_SIZE = 256
+"""Rows of a row group of tables with lists: readers skip by them."""
+ROW_GROUP_SIZE_OF_LARGE_MONTH = 16
+"""The same where there are several runs. A row may hold a million requests there, and a reader
+takes a row group into memory as a whole."""
 
 
 class Runs:
@@ -76,7 +80,10 @@ class Runs:
         number = len(self._paths)
         path = self._folder / f"{number:03}.parquet"
         run.write_parquet(
-            path, compression="uncompressed", statistics=False, row_group_size=_ROW_GROUP_SIZE
+            path,
+            compression="uncompressed",
+            statistics=False,
+            row_group_size=ROW_GROUP_SIZE_OF_LARGE_MONTH,
         )
         self._paths.append(path)
         lists = next(name for name, dtype in run.schema.items() if isinstance(dtype, pl.List))

@@ -56,7 +56,14 @@ OBJECTS = pl.Schema(
     }
 )
 """One row per object and Dandiset that holds it; `asset_path` is its newest path there."""
-ROUTES = pl.Schema({"object_key": pl.String, "dandiset": pl.String, "owner": pl.Boolean})
+ROUTES = pl.Schema(
+    {
+        "object_key": pl.String,
+        "dandiset": pl.String,
+        "owner": pl.Boolean,
+        "asset_type": pl.String,
+    }
+)
 REGIONS = pl.Schema({"region": pl.String})
 """One row per row of the month's ips, in their order."""
 
@@ -79,7 +86,13 @@ LABELS = pl.Schema({"region": pl.String})
 PER_OBJECT = {"dandiset": pl.String, "object_key": pl.String, "owner": pl.Boolean}
 BY_DAY = pl.Schema({**PER_OBJECT, "date": pl.Date, **COUNTS})
 BY_REGION = pl.Schema({**PER_OBJECT, "region": pl.String, **COUNTS})
-DIGESTS = pl.Schema({**PER_OBJECT, "number_of_requests": pl.Int64, "digest": pl.UInt64})
+DANDISETS_BY_DAY = pl.Schema(
+    {"dandiset": pl.String, "asset_type": pl.String, "date": pl.Date, **COUNTS}
+)
+"""Of what the Dandiset owns."""
+DANDISETS_BY_REGION = pl.Schema({"dandiset": pl.String, "region": pl.String, **COUNTS})
+"""Of what the Dandiset owns."""
+DIGESTS = pl.Schema({**PER_OBJECT, **COUNTS, "digest": pl.UInt64})
 REQUESTERS = pl.Schema({"dandiset": pl.String, "ip": pl.UInt32})
 ACTIVITY = pl.Schema(
     {

@@ -11,16 +11,20 @@ import _threads  # noqa: F401
 import polars as pl
 from _lists import looked_up
 from _log import logging_to
-from _runs import AT_ONCE, PORTION, Runs, folder_beside
+from _runs import (
+    AT_ONCE,
+    PORTION,
+    ROW_GROUP_SIZE,
+    ROW_GROUP_SIZE_OF_LARGE_MONTH,
+    Runs,
+    folder_beside,
+)
 from _tables import BINNED, IPS, REDUCED, TIMESTAMP, from_frames, write_table
 
 log = logging.getLogger(__name__)
 
 LONGEST_ROW = 1_000_000
 """Requests that a row may hold: a busier object takes several, so that none outgrows memory."""
-ROW_GROUP_SIZE, ROW_GROUP_SIZE_OF_LARGE_MONTH = 256, 16
-"""Rows of a row group. Readers skip by them, and take one into memory as a whole: in a large month,
-where each row may hold a million requests, they are short."""
 LISTS = [name for name in BINNED if name != "object_key"]
 
 

@@ -1,10 +1,13 @@
 """Map the requests of a Dandiset to its assets."""
 
 import errno
+import io
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import _threads  # noqa: F401
@@ -12,14 +15,22 @@ import polars as pl
 from _files import swap, write_json
 from _log import logging_to
 from _summaries import totals, totals_by_version, write_summary
-from _tables import ASSIGNED, BY_DAY, BY_REGION
-from _usage import COUNTED, asset_type, by_date, by_label, by_type_per_week
+from _tables import ASSIGNED, BY_DAY, BY_REGION, TIMESTAMP
+from _usage import COUNTED, add_up, asset_type, by_date, by_label, by_type_per_week
 
 log = logging.getLogger(__name__)
 
 UNDETERMINED = "undetermined"
 LOG_HEADER = b"timestamp\tbytes_sent\tregion\n"
-REQUESTS_AT_ONCE = 4_000_000
+AT_ONCE = 8_000_000
+"""Requests that are in memory at once; an object with more is read window by window."""
+SLICE = 1_000_000
+"""Requests whose lines are in memory at once."""
+ROWS_AT_ONCE = 4_000_000
+"""Rows of usage that are joined with versions at once."""
+ROWS_OF_LISTS = 16
+"""Rows with lists of which the times are read at once."""
+LISTS = ("timestamp", "bytes_sent", "region")
 
 
 class Assigned:
@@ -30,42 +41,167 @@ class Assigned:
         self._dandiset = dandiset
         self._months = months
 
-    def usage(self, kind: str, schema: pl.Schema) -> pl.LazyFrame:
+    def usage(self, kind: str, schema: pl.Schema) -> pl.DataFrame:
         """Usage by object and `kind`, `by_day` or `by_region`, of all months."""
         paths = [self._folder / f"{month}.{kind}.parquet" for month in self._months]
-        return pl.scan_parquet(paths, schema=schema).filter(pl.col("dandiset") == self._dandiset)
+        of_dandiset = pl.col("dandiset") == self._dandiset
+        usage = pl.scan_parquet(paths, schema=schema).filter(of_dandiset)
+        return usage.select(pl.all().exclude("dandiset")).collect()
+
+    def labels(self) -> pl.Series:
+        """The region labels of all months, one month after the other."""
+        return pl.concat(self._labels_of_months())
 
     def requests(self, objects: pl.Series) -> pl.DataFrame:
-        """The requests of some objects, one row each, in the order of object key and time.
+        """The requests of some objects, which follow each other in the Dandiset.
 
         Returns:
-            `object_key`, `timestamp`, `bytes_sent`, `region`.
+            `object_key`, the lists `timestamp`, `bytes_sent`, `region`, and `labels`, the place of
+            the row's month in `labels()`; by object key, then in the order of the months.
         """
-        months = []
-        for month in self._months:
-            labels = pl.read_parquet(self._folder / f"{month}.labels.parquet")["region"]
-            months.append(
-                pl.scan_parquet(self._folder / f"{month}.parquet", schema=ASSIGNED)
-                .filter(
-                    pl.col("dandiset") == self._dandiset,
-                    pl.col("object_key").is_in(objects.implode()),
-                )
-                .drop("dandiset")
-                .explode("timestamp", "bytes_sent", "region")
-                .with_columns(region=pl.lit(labels).gather(pl.col("region")))
+        wanted = pl.col("object_key").is_between(pl.lit(objects[0]), pl.lit(objects[-1])) & pl.col(
+            "object_key"
+        ).is_in(objects.implode())
+        months = [
+            rows.filter(pl.col("dandiset") == self._dandiset, wanted)
+            .select("object_key", *LISTS, labels=pl.lit(labels, pl.UInt32))
+            .collect()
+            for rows, labels in self._rows_of_months()
+        ]
+        return pl.concat(months).sort("object_key", maintain_order=True)
+
+    def windows(self, object_key: str, size: int) -> Iterator[pl.DataFrame]:
+        """The requests of one object, about `size` at a time, window after window of time.
+
+        Yields:
+            What `requests` returns, taken out of its lists, in the order of time.
+        """
+        spans = pl.concat(
+            self._spans(rows, object_key).with_columns(month=month)
+            for month, (rows, _) in enumerate(self._rows_of_months())
+        ).sort("first", "month", "row")
+        begins = (
+            spans.group_by((pl.col("size").cum_sum() - pl.col("size")) // size, maintain_order=True)
+            .agg(pl.col("first").first())
+            .get_column("first")
+            .unique()
+            .sort()
+        )
+        months = self._rows_of_months()
+        for begin, end in pairwise([*begins, None]):
+            touched = spans.filter(
+                pl.col("last") >= begin,
+                pl.lit(True) if end is None else pl.col("first") < end,
             )
-        return pl.concat(months).sort("object_key", "timestamp", maintain_order=True).collect()
+            inside = pl.col("timestamp") >= pl.lit(begin, TIMESTAMP)
+            if end is not None:
+                inside &= pl.col("timestamp") < pl.lit(end, TIMESTAMP)
+            parts = []
+            for (month,), found in (
+                touched.sort("month")
+                .partition_by("month", as_dict=True, maintain_order=True)
+                .items()
+            ):
+                rows, labels = months[month]
+                row, last = found["row"].min(), found["row"].max()
+                parts.append(
+                    rows.slice(row, last - row + 1)
+                    .select("object_key", *LISTS, labels=pl.lit(labels, pl.UInt32))
+                    .collect()
+                    .explode(LISTS)
+                    .filter(inside)
+                )
+            yield in_time_order(pl.concat(parts))
+
+    def _spans(self, rows: pl.LazyFrame, object_key: str) -> pl.DataFrame:
+        """The rows of an object in a month: `row`, `first` and `last` time, `size`."""
+        found = (
+            rows.select("dandiset", "object_key")
+            .with_row_index("row")
+            .filter(pl.col("dandiset") == self._dandiset, pl.col("object_key") == object_key)
+            .select("row")
+            .collect()
+            .get_column("row")
+        )
+        begin = found[0] if len(found) else 0
+        times = pl.col("timestamp").list
+        spans = [
+            rows.slice(begin + start, min(ROWS_OF_LISTS, len(found) - start))
+            .select(first=times.first(), last=times.last(), size=times.len().cast(pl.Int64))
+            .collect()
+            for start in range(0, len(found), ROWS_OF_LISTS)
+        ]
+        empty = pl.DataFrame(schema={"first": TIMESTAMP, "last": TIMESTAMP, "size": pl.Int64})
+        return pl.concat([empty, *spans]).with_row_index("row", begin)
+
+    def _rows_of_months(self) -> list[tuple[pl.LazyFrame, int]]:
+        """Each month's `ASSIGNED`, and the place of its labels in `labels()`."""
+        lengths = [len(labels) for labels in self._labels_of_months()]
+        return [
+            (
+                pl.scan_parquet(self._folder / f"{month}.parquet", schema=ASSIGNED),
+                sum(lengths[:number]),
+            )
+            for number, month in enumerate(self._months)
+        ]
+
+    def _labels_of_months(self) -> list[pl.Series]:
+        return [
+            pl.read_parquet(self._folder / f"{month}.labels.parquet")["region"]
+            for month in self._months
+        ]
 
 
-def log_lines(requests: pl.DataFrame) -> pl.DataFrame:
-    """The lines of each object's log: `object_key`, `lines`."""
-    line = pl.concat_str(
-        pl.col("timestamp").dt.strftime("%Y-%m-%dT%H:%M:%S"),
-        pl.col("bytes_sent"),
-        "region",
-        separator="\t",
-    )
-    return requests.group_by("object_key", maintain_order=True).agg(lines=line.str.join("\n"))
+def in_time_order(requests: pl.DataFrame) -> pl.DataFrame:
+    """Requests by object and time, those of the same time as they came.
+
+    Args:
+        requests: `object_key`, by which they are sorted, and `timestamp`.
+    """
+    time, key = pl.col("timestamp"), pl.col("object_key").rle_id()
+    back = (time.diff().dt.total_milliseconds() < 0) & (key.diff() == 0)
+    if not requests.select(back.any()).item():
+        return requests
+    return requests.sort("object_key", "timestamp", maintain_order=True)
+
+
+@cache
+def times_of_day() -> pl.Series:
+    """`T00:00:00`, …: the text of each second of a day."""
+    second = pl.int_range(86_400)
+    return pl.select(pl.from_epoch(second).dt.strftime("T%H:%M:%S")).to_series()
+
+
+def log_lines(requests: pl.DataFrame, labels: pl.Series) -> pl.Series:
+    """The line of each request in a log, without its end.
+
+    Args:
+        requests: `timestamp`, `bytes_sent`, `region`, and `labels`, where its month begins there.
+        labels: Region labels.
+    """
+    second = pl.col("timestamp").to_physical() // 1000
+    day = (second // 86_400).cast(pl.Int32)
+    first, last = requests.select(day.min().alias("first"), day.max().alias("last")).row(0)
+    dates = pl.select(
+        pl.int_range(first, last + 1, dtype=pl.Int32).cast(pl.Date).dt.strftime("%Y-%m-%d")
+    ).to_series()
+    return requests.select(
+        pl.concat_str(
+            pl.lit(dates).gather(day - first),
+            pl.lit(times_of_day()).gather(second - day.cast(pl.Int64) * 86_400),
+            pl.lit("\t"),
+            "bytes_sent",
+            pl.lit("\t"),
+            pl.lit(labels).gather(pl.col("region") + pl.col("labels")),
+        )
+    ).to_series()
+
+
+def as_text(lines: pl.Series) -> memoryview:
+    """Lines with their ends, as bytes."""
+    text = io.BytesIO()
+    lines.to_frame().write_csv(text, include_header=False, quote_style="never")
+    return text.getbuffer()
 
 
 def portions(activity: pl.DataFrame, size: int) -> Iterator[pl.Series]:
@@ -80,37 +216,110 @@ def portions(activity: pl.DataFrame, size: int) -> Iterator[pl.Series]:
         yield portion["object_key"]
 
 
-def write_logs(folder: Path, lines: str, placements: list[tuple[str, str]]) -> None:
-    """Write the log of an object for each asset that it is: once, and links for the others."""
-    first: Path | None = None
-    for version, asset_path in placements:
-        target = folder / version / f"{asset_path}.tsv"
-        try:
-            if target.exists() or any(parent.is_file() for parent in target.parents):
-                raise FileExistsError(errno.EEXIST, "something else has its name")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            if first is None or not linked(first, target):
-                target.write_bytes(LOG_HEADER + lines.encode() + b"\n")
-                first = first or target
-        except OSError as error:
-            if error.errno not in (errno.EEXIST, errno.ENAMETOOLONG):
-                raise
-            reason = "its name is too long" if error.errno == errno.ENAMETOOLONG else error.strerror
-            log.warning("%s of version %s gets no log: %s.", asset_path, version, reason)
+def objects_of(rows: pl.DataFrame, size: int) -> Iterator[pl.DataFrame]:
+    """Rows with lists, by object key: whole objects of about `size` requests at a time."""
+    objects = (
+        rows.lazy()
+        .group_by("object_key", maintain_order=True)
+        .agg(pl.len(), requests=pl.col("timestamp").list.len().sum().cast(pl.Int64))
+        .with_columns(part=pl.col("requests").cum_sum() // size)
+        .group_by("part", maintain_order=True)
+        .agg(pl.col("len").sum())
+        .collect()
+    )
+    done = 0
+    for count in objects["len"]:
+        yield rows[done : done + count]
+        done += count
 
 
-def linked(first: Path, target: Path) -> bool:
-    """Whether `target` could be made a link to `first`: not every file system has links."""
+def texts_of_objects(rows: pl.DataFrame, labels: pl.Series) -> Iterator[tuple[str, memoryview]]:
+    """Each object key of some rows, which are by object key, and the lines of its log."""
+    for part in objects_of(rows, SLICE):
+        requests = in_time_order(part.explode(LISTS))
+        lines = log_lines(requests, labels)
+        text = as_text(lines)
+        ends = (
+            requests.select("object_key", size=lines.str.len_bytes().cast(pl.Int64) + 1)
+            .group_by("object_key", maintain_order=True)
+            .agg(pl.col("size").sum())
+            .with_columns(end=pl.col("size").cum_sum())
+        )
+        for key, size, end in ends.iter_rows():
+            yield key, text[end - size : end]
+
+
+def texts_of_object(windows: Iterable[pl.DataFrame], labels: pl.Series) -> Iterator[memoryview]:
+    """The lines of the log of one object, some at a time."""
+    for window in windows:
+        for part in window.iter_slices(SLICE):
+            yield as_text(log_lines(part, labels))
+
+
+class Logs:
+    """The logs of a Dandiset's assets: one for each place of an object."""
+
+    def __init__(self, folder: Path, versions: pl.DataFrame) -> None:
+        """Args are the Dandiset's folder, and `version`, `path`, `object_key` of its assets."""
+        self._folder = folder
+        self._made: set[str] = set()
+        where = versions.group_by("object_key", maintain_order=True).agg("version", "path")
+        self._places = {key: list(zip(v, p, strict=True)) for key, v, p in where.iter_rows()}
+
+    def write(self, object_key: str, texts: Iterable[memoryview]) -> None:
+        """Write the log of an object for each asset that it is: once, and links for the others."""
+        first: str | None = None
+        for version, asset_path in self._places[object_key]:
+            target = f"{self._folder}/{version}/{asset_path}.tsv"
+            try:
+                self._make_folder(target.rpartition("/")[0])
+                if first is None:
+                    write_new(target, texts)
+                    first = target
+                else:
+                    link_or_copy(first, target)
+            except OSError as error:
+                reason = REASONS.get(error.errno)
+                if reason is None:
+                    raise
+                log.warning("%s of version %s gets no log: %s.", asset_path, version, reason)
+
+    def _make_folder(self, folder: str) -> None:
+        if folder not in self._made:
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            self._made.add(folder)
+
+
+TAKEN = "something else has its name"
+REASONS = {
+    errno.EEXIST: TAKEN,
+    errno.ENOTDIR: TAKEN,
+    errno.ENAMETOOLONG: "its name is too long",
+}
+"""Why an asset may get no log."""
+
+
+def write_new(target: str, texts: Iterable[memoryview]) -> None:
+    """Write a log to a file that is not there yet."""
+    with Path(target).open("xb", buffering=0) as log_file:
+        log_file.write(LOG_HEADER)
+        for text in texts:
+            log_file.write(text)
+
+
+def link_or_copy(first: str, target: str) -> None:
+    """Make `target` a link to `first`, or a copy: not every file system has links."""
     try:
         os.link(first, target)
-    except OSError:
-        return False
-    return True
+    except OSError as error:
+        if error.errno in REASONS:
+            raise
+        shutil.copyfile(first, target)
 
 
 def write_version_summaries(
-    folder: Path, daily: pl.LazyFrame, regional: pl.LazyFrame, versions: pl.DataFrame
-) -> None:
+    folder: Path, daily: pl.DataFrame, regional: pl.DataFrame, versions: pl.DataFrame
+) -> pl.DataFrame:
     """Summarize each version over all its assets, whoever owns their content.
 
     Args:
@@ -118,40 +327,75 @@ def write_version_summaries(
         daily: Usage by object and date.
         regional: Usage by object and region.
         versions: `version`, `path`, `object_key`.
+
+    Returns:
+        The usage of each version, in several rows.
     """
-    for (version,), assets in versions.partition_by("version", as_dict=True).items():
-        listed = assets.lazy().select("object_key", asset_path="path")
-        by_day = daily.join(listed, on="object_key")
-        by_region = regional.join(listed, on="object_key")
-        for kind, table in (
-            ("day", by_date(by_day)),
-            ("region", by_label(by_region, "region")),
-            ("asset", by_label(by_day, "asset_path")),
+    listed = versions.select("version", "object_key", asset_path="path").sort("version")
+    names = listed["version"].unique(maintain_order=True)
+    at_once = max(1, ROWS_AT_ONCE // max(1, len(daily), len(regional)))
+    of_assets = add_up(daily.lazy(), "object_key").collect()
+    tables = [listed.select("version", *(pl.lit(0, pl.Int64).alias(n) for n in COUNTED)).clear()]
+    for begin in range(0, len(names), at_once):
+        some = listed.filter(pl.col("version").is_in(names[begin : begin + at_once].implode()))
+        for kind, usage, label in (
+            ("day", daily, "date"),
+            ("region", regional, "region"),
+            ("asset", of_assets, "asset_path"),
         ):
-            write_summary(table, folder / version / f"version_summary_by_{kind}.tsv")
+            joined = some.lazy().join(usage.lazy(), on="object_key")
+            table = add_up(joined, ["version", label]).collect()
+            for (version,), rows in table.partition_by("version", as_dict=True).items():
+                ordered = by_date(rows.lazy()) if kind == "day" else by_label(rows.lazy(), label)
+                write_summary(ordered, folder / version / f"version_summary_by_{kind}.tsv")
+            if kind == "asset":
+                tables.append(table.select("version", *COUNTED))
+    return pl.concat(tables)
 
 
 def write_dandiset_summaries(
-    folder: Path, daily: pl.LazyFrame, regional: pl.LazyFrame, names: pl.LazyFrame | None
+    folder: Path, daily: pl.DataFrame, regional: pl.DataFrame, names: pl.DataFrame | None
 ) -> None:
     """Summarize what a Dandiset owns.
 
     Args:
         folder: The Dandiset's.
         daily: Usage by object and date.
-        regional: Usage by object and region.
+        regional: Usage by region.
         names: `object_key`, `asset_path`; None where objects have no names.
     """
-    write_summary(by_date(daily), folder / "dandiset_summary_by_day.tsv")
-    write_summary(by_label(regional, "region"), folder / "dandiset_summary_by_region.tsv")
-    typed = daily.with_columns(asset_path=pl.lit(""))
+    write_summary(by_date(daily.lazy()), folder / "dandiset_summary_by_day.tsv")
+    write_summary(by_label(regional.lazy(), "region"), folder / "dandiset_summary_by_region.tsv")
+    typed = daily.lazy().with_columns(asset_path=pl.lit(""))
     if names is not None:
-        typed = daily.join(names, on="object_key")
+        typed = daily.join(names, on="object_key").lazy()
         write_summary(by_label(typed, "asset_path"), folder / "dandiset_summary_by_asset.tsv")
     write_summary(
         by_type_per_week(typed.with_columns(asset_type(pl.col("asset_path")))),
         folder / "dandiset_summary_by_asset_type_per_week.tsv",
     )
+
+
+def write_logs(
+    folder: Path, source: Assigned, objects: pl.DataFrame, versions: pl.DataFrame
+) -> None:
+    """Write the log of every asset of a version.
+
+    Args:
+        folder: The Dandiset's.
+        source: Its requests.
+        objects: The months and objects with requests: `ACTIVITY`.
+        versions: `version`, `path`, `object_key`.
+    """
+    labels = source.labels()
+    logs = Logs(folder, versions)
+    listed = objects.join(versions, on="object_key", how="semi")
+    is_large = pl.col("number_of_requests").sum().over("object_key") > AT_ONCE
+    for portion in portions(listed.filter(~is_large), AT_ONCE):
+        for key, text in texts_of_objects(source.requests(portion), labels):
+            logs.write(key, [text])
+    for key in listed.filter(is_large)["object_key"].unique(maintain_order=True):
+        logs.write(key, texts_of_object(source.windows(key, AT_ONCE), labels))
 
 
 def main(
@@ -173,34 +417,23 @@ def main(
     placed = pl.read_parquet(assets)
     versions = placed.filter(pl.col("version") != "")
     source = Assigned(assigned, dandiset, objects["month"].unique().sort().to_list())
-    daily = source.usage("by_day", BY_DAY).collect().lazy()
-    regional = source.usage("by_region", BY_REGION).collect().lazy()
+    daily, regional = source.usage("by_day", BY_DAY), source.usage("by_region", BY_REGION)
+    regions = add_up(regional.lazy().filter("owner"), "region").collect()
 
     fresh = folder.with_name(f".{dandiset}.part")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    owned = objects["owner"].any()
-    if owned:
-        names = placed.lazy().select("object_key", "asset_path").unique()
+    if objects["owner"].any():
+        names = placed.select("object_key", "asset_path").unique()
         write_dandiset_summaries(
-            fresh,
-            daily.filter("owner"),
-            regional.filter("owner"),
-            None if dandiset == UNDETERMINED else names,
+            fresh, daily.filter("owner"), regions, None if dandiset == UNDETERMINED else names
         )
-    write_version_summaries(fresh, daily, regional, versions)
-    if asset_logs and len(versions):
-        where = versions.group_by("object_key", maintain_order=True).agg("version", "path")
-        places = {key: list(zip(v, p, strict=True)) for key, v, p in where.iter_rows()}
-        listed = objects.filter(pl.col("object_key").is_in(where["object_key"].implode()))
-        for portion in portions(listed, REQUESTS_AT_ONCE):
-            for key, lines in log_lines(source.requests(portion)).iter_rows():
-                write_logs(fresh, lines, places[key])
-    of_dandiset = totals(regional.filter("owner"), objects["number_of_requesters"][0])
+    of_versions = write_version_summaries(fresh, daily, regional, versions)
+    if asset_logs:
+        write_logs(fresh, source, objects, versions)
+    of_dandiset = totals(regions.lazy(), objects["number_of_requesters"][0])
     if dandiset != UNDETERMINED:
-        of_dandiset["by_version"] = totals_by_version(
-            daily.join(versions.lazy(), on="object_key").select("version", *COUNTED)
-        )
+        of_dandiset["by_version"] = totals_by_version(of_versions.lazy())
     write_json(fresh / "dandiset_totals.json", of_dandiset)
     swap(fresh, folder)
     log.info(

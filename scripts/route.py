@@ -9,6 +9,7 @@ from _files import write_json
 from _log import logging_to
 from _providers import UNDETERMINED
 from _tables import REGIONS, ROUTES, write_if_changed
+from _usage import asset_type
 
 log = logging.getLogger(__name__)
 
@@ -17,6 +18,7 @@ def routes_of(binned: pl.LazyFrame, objects: pl.LazyFrame) -> pl.LazyFrame:
     """The Dandisets of the objects that a month has requests for: `ROUTES`, sorted."""
     return (
         objects.join(binned, on="object_key", how="semi")
+        .with_columns(asset_type(pl.col("asset_path")))
         .select(ROUTES.names())
         .sort("object_key", "dandiset")
     )

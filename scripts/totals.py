@@ -9,8 +9,8 @@ import polars as pl
 from _files import write_json
 from _log import UserError, logging_to
 from _summaries import read_accounting, totals, totals_by_version, write_summary
-from _tables import BY_DAY, BY_REGION, PLACEMENTS
-from _usage import add_up, asset_type, by_date, by_label, by_type_per_week
+from _tables import DANDISETS_BY_DAY, DANDISETS_BY_REGION, DIGESTS, PLACEMENTS
+from _usage import add_up, by_date, by_label, by_type_per_week
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ def main(
     *,
     by_day: list[Path],
     by_region: list[Path],
+    objects: list[Path],
     gathered: Path,
     accounting: Path,
     archive_by_day: Path,
@@ -51,8 +52,9 @@ def main(
     """Write the archive's summaries and all totals.
 
     Args:
-        by_day: Every month's usage by Dandiset, object and day: `BY_DAY`.
-        by_region: The same by region: `BY_REGION`.
+        by_day: Every month's usage by Dandiset and day: `DANDISETS_BY_DAY`.
+        by_region: The same by region: `DANDISETS_BY_REGION`.
+        objects: The same by object: `DIGESTS`.
         gathered: What `gather` found; the tables beside it name the assets.
         accounting: The accounts of all days.
         archive_by_day: Where the archive's summary by day goes.
@@ -65,23 +67,17 @@ def main(
         UserError: The requests do not add up to the lines that were kept.
     """
     found = json.loads(gathered.read_text())
-    daily = scan(by_day, BY_DAY).filter("owner")
-    regional = (
-        add_up(scan(by_region, BY_REGION).filter("owner"), ["dandiset", "region"]).collect().lazy()
-    )
-    placed = scan_placements(gathered.parent, list(found["dandisets"]))
-    names = placed.select("dandiset", "object_key", "asset_path").unique()
+    daily = scan(by_day, DANDISETS_BY_DAY).collect().lazy()
+    regional = add_up(scan(by_region, DANDISETS_BY_REGION), ["dandiset", "region"]).collect().lazy()
 
     of_archive = totals(regional, found["archive"]["number_of_requesters"])
     check(of_archive["total_number_of_requests"], accounting)
 
     write_summary(by_date(daily), archive_by_day)
     write_summary(by_label(regional, "region"), archive_by_region)
-    typed = daily.join(names, on=["dandiset", "object_key"], how="left").with_columns(
-        asset_type(pl.col("asset_path").fill_null(""))
-    )
-    write_summary(by_type_per_week(typed), archive_by_type)
-    of_versions = by_version(scan(by_region, BY_REGION), placed)
+    write_summary(by_type_per_week(daily), archive_by_type)
+    placed = scan_placements(gathered.parent, list(found["dandisets"]))
+    of_versions = by_version(scan(objects, DIGESTS), placed)
     of_dandisets = {
         dandiset: totals(rows.lazy(), found["dandisets"][dandiset]["number_of_requesters"])
         for (dandiset,), rows in regional.collect().partition_by("dandiset", as_dict=True).items()
@@ -97,7 +93,7 @@ def by_version(usage: pl.LazyFrame, placed: pl.LazyFrame) -> dict[str, dict[str,
     """The counts of the versions of every Dandiset.
 
     Args:
-        usage: Every month's usage by Dandiset and object, owned or not: `BY_REGION`.
+        usage: Every month's usage by Dandiset and object, owned or not: `DIGESTS`.
         placed: Where the objects stand: `dandiset`, `PLACEMENTS`.
     """
     of_objects = add_up(usage, ["dandiset", "object_key"])
@@ -128,6 +124,7 @@ if "snakemake" in globals():
         main(
             by_day=[Path(path) for path in snakemake.input.by_day],
             by_region=[Path(path) for path in snakemake.input.by_region],
+            objects=[Path(path) for path in snakemake.input.objects],
             gathered=Path(snakemake.input.gathered),
             accounting=Path(snakemake.input.accounting),
             archive_by_day=Path(snakemake.output.by_day),

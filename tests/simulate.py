@@ -463,9 +463,9 @@ def reduced(
 def reduced_day(
     numbers: np.random.Generator, date: dt.date, count: int, keys: pl.Series, clients: pl.Series
 ) -> pl.DataFrame:
-    """The kept requests of a day, in time order; the first key holds half of them."""
+    """The kept requests of a day, almost in time order; the first key holds half of them."""
     midnight = int(start_of(date).replace(tzinfo=dt.UTC).timestamp())
-    seconds = np.sort(numbers.integers(86_400, size=count))
+    seconds = np.array(seconds_of_lines(numbers, 0, count, count), dtype=np.int64)
     other = 1 + zipf_array(numbers, len(keys) - 1, count)
     key = np.where(numbers.random(count) < 0.5, 0, other)
     is_part = numbers.random(count) < 0.15

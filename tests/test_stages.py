@@ -398,11 +398,14 @@ def test_a_snapshot_with_more_columns_in_another_order(tmp_path: Path):
 
 def test_a_month_gets_only_what_it_needs():
     objects = frame(
-        OBJECTS, (A, "000002", True, "a"), (A, "000003", False, "b"), (B, "4", True, "")
+        OBJECTS, (A, "000002", True, "a.nwb"), (A, "000003", False, "b"), (B, "4", True, "")
     )
     binned = frame(BINNED, (Z, [], [], [], []), (A, [], [], [], []), (A, [], [], [], []))
     routes = route.routes_of(binned.lazy(), objects.lazy()).collect()
-    assert routes.rows() == [(A, "000002", True), (A, "000003", False)]
+    assert routes.rows() == [
+        (A, "000002", True, "Neurophysiology"),
+        (A, "000003", False, "Miscellaneous"),
+    ]
     assert routes.schema == ROUTES
 
 
@@ -448,7 +451,16 @@ def test_only_the_months_that_changed_are_written(tmp_path: Path):
 
 # --- Assign --------------------------------------------------------------------------------------
 
-OUTPUTS = ("assigned", "labels", "by_day", "by_region", "objects", "requesters")
+OUTPUTS = (
+    "assigned",
+    "labels",
+    "by_day",
+    "by_region",
+    "dandisets_by_day",
+    "dandisets_by_region",
+    "objects",
+    "requesters",
+)
 
 
 def assigned(
@@ -472,10 +484,14 @@ def assigned(
     )
     of_ips = pl.read_parquet(inputs["ips"])["ip_address"]
     written(inputs["regions"], REGIONS, *((regions[ip],) for ip in of_ips))
-    written(inputs["routes"], ROUTES, *routes)
+    written(inputs["routes"], ROUTES, *((*row, "Video") for row in routes))
     outputs = {name: folder / f"{name}.parquet" for name in OUTPUTS}
     assign.main(
-        binned=inputs["binned"], routes=inputs["routes"], regions=inputs["regions"], **outputs
+        binned=inputs["binned"],
+        routes=inputs["routes"],
+        regions=inputs["regions"],
+        asset_logs=True,
+        **outputs,
     )
     return {name: pl.read_parquet(path).rows() for name, path in outputs.items()}
 
@@ -500,10 +516,19 @@ def test_requests_go_to_every_dandiset_that_holds_the_object(tmp_path: Path):
         ("000003", A, False, "US/Ohio", 30, 1, 1),
         ("undetermined", "", True, "US/Ohio", 10, 1, 1),
     ]
-    assert [row[:4] for row in made["objects"]] == [
-        ("000002", A, True, 2),
-        ("000003", A, False, 2),
-        ("undetermined", "", True, 1),
+    assert made["dandisets_by_day"] == [
+        ("000002", "Video", DAY, 50, 2, 1),
+        ("undetermined", "Miscellaneous", DAY, 10, 1, 1),
+    ]
+    assert made["dandisets_by_region"] == [
+        ("000002", "DE", 20, 1, 0),
+        ("000002", "US/Ohio", 30, 1, 1),
+        ("undetermined", "US/Ohio", 10, 1, 1),
+    ]
+    assert [row[:6] for row in made["objects"]] == [
+        ("000002", A, True, 50, 2, 1),
+        ("000003", A, False, 50, 2, 1),
+        ("undetermined", "", True, 10, 1, 1),
     ]
     assert made["requesters"] == [("000002", 0), ("000002", 1), ("undetermined", 1)]
 
@@ -512,7 +537,7 @@ def test_what_nobody_holds_is_undetermined_and_one(tmp_path: Path):
     made = assigned(tmp_path, THREE, [], WHERE)
     assert made["assigned"] == []
     assert made["by_day"] == [("undetermined", "", True, DAY, 60, 3, 2)]
-    assert [row[:4] for row in made["objects"]] == [("undetermined", "", True, 3)]
+    assert [row[:6] for row in made["objects"]] == [("undetermined", "", True, 60, 3, 2)]
 
 
 def test_an_object_of_several_rows_is_one_object(tmp_path: Path):
@@ -520,9 +545,29 @@ def test_an_object_of_several_rows_is_one_object(tmp_path: Path):
     whole = assigned(tmp_path / "whole", THREE, routes, WHERE)
     pieces = assigned(tmp_path / "pieces", THREE, routes, WHERE, longest_row=1)
     assert [row[3] for row in pieces["assigned"]] == [[20], [30]]
-    for name in ("labels", "by_day", "by_region", "requesters"):
+    for name in set(OUTPUTS) - {"assigned", "objects"}:
         assert pieces[name] == whole[name]
-    assert [row[:4] for row in pieces["objects"]] == [row[:4] for row in whole["objects"]]
+    assert [row[:6] for row in pieces["objects"]] == [row[:6] for row in whole["objects"]]
+
+
+def test_a_large_month_is_assigned_as_a_small_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Bin by bin, or all at once."""
+    rows = requests(
+        *(
+            (f"0{hour}:00:00", ip, key, hour, 200)
+            for hour in range(9)
+            for ip in WHERE
+            for key in (A, B, Z)
+        )
+    )
+    routes = [(A, "000003", True), (B, "000002", True), (B, "000003", False)]
+    whole = assigned(tmp_path / "whole", rows, routes, WHERE, longest_row=4)
+    for name in ("AT_ONCE", "PORTION", "SLICE", "ROW_GROUP_SIZE_OF_LARGE_MONTH"):
+        monkeypatch.setattr(assign, name, 1)
+    assert assigned(tmp_path / "pieces", rows, routes, WHERE, longest_row=4) == whole
+    assert sorted(path.name for path in (tmp_path / "whole").iterdir()) == sorted(
+        path.name for path in (tmp_path / "pieces").iterdir()
+    )
 
 
 def digest(folder: Path, rows: Sequence[tuple], regions: Mapping[str, str] = WHERE) -> int:
@@ -564,7 +609,7 @@ def test_the_digest_depends_on_what_is_shown_alone(tmp_path: Path):
 
 def test_a_digest_is_the_same_for_ever(tmp_path: Path):
     """It stands in files: another one would map every Dandiset again."""
-    assert digest(tmp_path, SAME) == 7496298673169417501
+    assert digest(tmp_path, SAME) == 464721939921941982
 
 
 # --- Gather --------------------------------------------------------------------------------------
@@ -608,12 +653,12 @@ def gathered(folder: Path, months: Mapping[str, Mapping[str, list[tuple]]]) -> d
 
 
 JANUARY = {
-    "objects": [("000002", A, True, 5, 111), ("undetermined", "", True, 1, 112)],
+    "objects": [("000002", A, True, 50, 5, 4, 111), ("undetermined", "", True, 10, 1, 0, 112)],
     "requesters": [("000002", 0), ("000002", 1), ("undetermined", 0)],
     "hashes": [(b"x",), (b"y",)],
 }
 FEBRUARY = {
-    "objects": [("000002", A, True, 7, 222)],
+    "objects": [("000002", A, True, 70, 7, 6, 222)],
     "requesters": [("000002", 0), ("000002", 1)],
     "hashes": [(b"w",), (b"x",)],
 }
@@ -638,7 +683,10 @@ def test_only_the_dandisets_that_changed_are_written(tmp_path: Path):
     gathered(tmp_path, {"2022-01": JANUARY})
     paths = sorted((tmp_path / "activity").glob("*.parquet"))
     times = {path: path.stat().st_mtime_ns for path in paths}
-    changed = {**JANUARY, "objects": [JANUARY["objects"][0], ("undetermined", "", True, 1, 113)]}
+    changed = {
+        **JANUARY,
+        "objects": [JANUARY["objects"][0], ("undetermined", "", True, 10, 1, 0, 113)],
+    }
     gathered(tmp_path, {"2022-01": changed})
     now = {path: path.stat().st_mtime_ns for path in paths}
     assert [path.name for path in paths if times[path] != now[path]] == ["undetermined.parquet"]
@@ -759,6 +807,74 @@ def test_logs_whose_names_are_taken_or_impossible_are_left_out_and_named(
     assert files["draft/version_summary_by_day.tsv"].endswith("\t6\t4\n")
     assert len([name for name, text in files.items() if text == LOG]) == 1
     assert any("draft" in record.getMessage() for record in caplog.records)
+
+
+MANY_MONTHS = st.lists(
+    st.lists(
+        st.tuples(
+            st.integers(0, 3 * 86_400 - 1),
+            st.sampled_from(sorted(WHERE)),
+            st.sampled_from((A, B, Z)),
+            st.integers(0, 9),
+            st.just(200),
+        ),
+        min_size=1,
+        max_size=12,
+    ),
+    min_size=1,
+    max_size=3,
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(MANY_MONTHS, st.integers(1, 9), st.integers(1, 4), st.integers(1, 5))
+def test_logs_are_in_the_order_of_time_whatever_is_in_memory_at_once(
+    months: list[list[tuple]], at_once: int, longest_row: int, cut: int
+):
+    """Also of requests that a later month has."""
+    start = at("00:00:00")
+    paths = {A: "a.nwb", B: "b/b.nwb", Z: "z.zarr"}
+    right: dict[str, list[tuple]] = {}
+    activity = []
+    with tempfile.TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:
+        folder = Path(name)
+        for number, rows in enumerate(months, start=1):
+            timed = [(start + dt.timedelta(seconds=s), *rest) for s, *rest in rows]
+            made = assigned(
+                folder / f"{number}",
+                frame(REDUCED, *timed).lazy(),
+                [(key, "000002", True) for key in (A, B, Z)],
+                # Regions are numbered otherwise in each month.
+                {ip: f"{number * 7 % 5}/{region}" for ip, region in WHERE.items()},
+                longest_row,
+            )
+            for output in OUTPUTS:
+                kind = "" if output == "assigned" else f".{output}"
+                source = folder / f"{number}/{output}.parquet"
+                (folder / "assigned").mkdir(exist_ok=True)
+                source.rename(folder / f"assigned/2022-0{number}{kind}.parquet")
+            activity += [(row[1], True, f"2022-0{number}", row[4], 0, 1) for row in made["objects"]]
+            for time, ip, key, size, _ in timed:
+                region = f"{number * 7 % 5}/{WHERE[ip]}"
+                right.setdefault(key, []).append((f"{time:%Y-%m-%dT%H:%M:%S}", str(size), region))
+        patch.setattr(mapping, "AT_ONCE", at_once)
+        patch.setattr(mapping, "SLICE", cut)
+        mapping.main(
+            dandiset="000002",
+            activity=written(folder / "activity.parquet", ACTIVITY, *sorted(activity)),
+            assets=written(
+                folder / "assets.parquet",
+                PLACEMENTS,
+                *((key, paths[key], "draft", paths[key]) for key in sorted(right)),
+            ),
+            assigned=folder / "assigned",
+            asset_logs=True,
+            folder=folder / "mapped/000002",
+        )
+        for key, rows in right.items():
+            log = (folder / f"mapped/000002/draft/{paths[key]}.tsv").read_text().splitlines()
+            in_order = sorted(rows, key=lambda row: row[0])
+            assert log == ["timestamp\tbytes_sent\tregion", *map("\t".join, in_order)]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 100])

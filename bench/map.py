@@ -1,0 +1,122 @@
+"""Measure what comes after binning: route, assign, gather and map, on a busy month.
+
+    make bench-map                    REQUESTS="2e7 1e8" measures months of these sizes
+
+The maps of all Dandisets run one after the other in one process: what a job costs to start is not in
+these figures. As a yardstick, the month's bins are read by Polars and taken apart.
+"""
+
+import pickle
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from _measure import SCRIPTS, Cost, run, run_main, tell
+from _month import binned_month, regions_of, sizes, write_snapshot
+
+sys.path.insert(0, str(SCRIPTS))
+
+from _tables import REGIONS_BY_HASH, write_table
+
+DANDISETS = 300
+MONTH = "2022-05"
+READ = "import polars as pl; pl.read_parquet({path!r}).select(pl.col({column!r}).explode()).sum()"
+MAP_ALL = """
+import pickle, sys
+sys.path.insert(0, {scripts!r})
+import map
+for arguments in pickle.load(sys.stdin.buffer):
+    map.main(**arguments)
+"""
+
+
+def map_all(folder: Path, *, asset_logs: bool) -> Cost:
+    """Map every Dandiset that has activity, in one process."""
+    activity = folder / "activity"
+    jobs: list[dict[str, Any]] = [
+        {
+            "dandiset": path.name.split(".")[0],
+            "activity": activity / path.name.replace(".assets", ""),
+            "assets": path,
+            "assigned": folder / "assigned",
+            "asset_logs": asset_logs,
+            "folder": folder / "mapped" / path.name.split(".")[0],
+        }
+        for path in sorted(activity.glob("*.assets.parquet"))
+    ]
+    code = MAP_ALL.format(scripts=str(SCRIPTS))
+    return run([sys.executable, "-c", code], pickle.dumps(jobs))
+
+
+def measure(requests: int) -> None:
+    """Measure a month of so many requests, and print what each step costs."""
+    folder = binned_month(requests)
+    binned, ips = folder / f"binned/{MONTH}.parquet", folder / f"binned/{MONTH}.ips.parquet"
+    hashes, regions = folder / f"binned/{MONTH}.hashes.parquet", folder / "lookup/regions.parquet"
+    run_main("hash_addresses", ips=ips, hashes=hashes, cache=folder / "cache")
+    write_table(regions_of(pl.read_parquet(hashes)["hash"]), regions, REGIONS_BY_HASH)
+    assets, objects = (folder / f"dandisets/{name}.parquet" for name in ("assets", "objects"))
+    snapshot = folder / "snapshot.parquet"
+    keys = pl.scan_parquet(binned).select("object_key").unique(maintain_order=True).collect()
+    write_snapshot(keys["object_key"], DANDISETS, snapshot)
+    listing = folder / "dandisets/listing.json"
+    run_main("list_dandisets", snapshot=snapshot, assets=assets, objects=objects, listing=listing)
+
+    months = [MONTH]
+    print(f"A month of {requests:,} requests, {len(keys):,} objects, {DANDISETS} Dandisets")
+    code = READ.format(path=str(binned), column="bytes_sent")
+    tell("yardstick: Polars reads the bins", run([sys.executable, "-c", code]), requests)
+    of_month = {
+        name: folder / f"assigned/{MONTH}.{name}.parquet"
+        for name in ("labels", "by_day", "by_region", "dandisets_by_day", "dandisets_by_region")
+    }
+    digests = folder / f"assigned/{MONTH}.objects.parquet"
+    requesters = folder / f"binned/{MONTH}.requesters.parquet"
+    steps = {
+        "route": run_main(
+            "route",
+            months=months,
+            binned=[binned],
+            hashes=[hashes],
+            regions=regions,
+            objects=objects,
+            routed=folder / "lookup/routed.json",
+        ),
+        "assign": run_main(
+            "assign",
+            binned=binned,
+            routes=folder / f"lookup/{MONTH}.parquet",
+            regions=folder / f"lookup/{MONTH}.regions.parquet",
+            assigned=folder / f"assigned/{MONTH}.parquet",
+            objects=digests,
+            requesters=requesters,
+            **of_month,
+        ),
+        "gather": run_main(
+            "gather",
+            months=months,
+            objects=[digests],
+            requesters=[requesters],
+            hashes=[hashes],
+            dandiset_assets=assets,
+            dandiset_objects=objects,
+            gathered=folder / "activity/gathered.json",
+            mapped=folder / "mapped",
+        ),
+        "map, summaries only": map_all(folder, asset_logs=False),
+        "map, with the log of every asset": map_all(folder, asset_logs=True),
+    }
+    for name, cost in steps.items():
+        tell(name, cost, requests)
+    *before, without, with_logs = steps.values()
+    tell("together, summaries only", sum([*before[1:], without], before[0]), requests)
+    tell("together, with logs", sum([*before[1:], with_logs], before[0]), requests)
+    for name in ("assigned", "activity", "lookup", "mapped", "dandisets", "cache"):
+        shutil.rmtree(folder / name)
+
+
+if __name__ == "__main__":
+    for size in sizes():
+        measure(size)
