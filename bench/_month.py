@@ -11,8 +11,8 @@ from _measure import DATA, ROOT, run_main
 
 sys.path[:0] = [str(ROOT / "scripts"), str(ROOT / "tests")]
 
-import simulate
-from _listing import SNAPSHOT
+import simulate  # noqa: E402
+from _listing import SNAPSHOT  # noqa: E402
 
 KEYS = 50_000
 SHARED = 0.02

@@ -2,7 +2,8 @@
 
     make bench-bin                    REQUESTS="2e7 1e8" measures months of these sizes
 
-As a yardstick, the month's reduced days are read by Polars, and their lines counted by `wc` as text.
+As a yardstick, the month's reduced days are read by Polars, and their lines are counted by `wc` as
+text.
 """
 
 import shutil

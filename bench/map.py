@@ -2,13 +2,15 @@
 
     make bench-map                    REQUESTS="2e7 1e8" measures months of these sizes
 
-The maps of all Dandisets run one after the other in one process: what a job costs to start is not in
-these figures. As a yardstick, the month's bins are read by Polars and taken apart.
+The maps of all Dandisets run one after the other in one process: what a job costs to start is not
+in these figures. As a yardstick, the month's bins are read by Polars and taken apart.
 """
 
 import pickle
 import shutil
 import sys
+from functools import reduce
+from operator import add
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +66,6 @@ def measure(requests: int) -> None:
     listing = folder / "dandisets/listing.json"
     run_main("list_dandisets", snapshot=snapshot, assets=assets, objects=objects, listing=listing)
 
-    months = [MONTH]
     print(f"A month of {requests:,} requests, {len(keys):,} objects, {DANDISETS} Dandisets")
     code = READ.format(path=str(binned), column="bytes_sent")
     tell("yardstick: Polars reads the bins", run([sys.executable, "-c", code]), requests)
@@ -72,47 +73,50 @@ def measure(requests: int) -> None:
         name: folder / f"assigned/{MONTH}.{name}.parquet"
         for name in ("labels", "by_day", "by_region", "dandisets_by_day", "dandisets_by_region")
     }
-    digests = folder / f"assigned/{MONTH}.objects.parquet"
-    requesters = folder / f"binned/{MONTH}.requesters.parquet"
-    steps = {
+    tables = {
+        "objects": folder / f"assigned/{MONTH}.objects.parquet",
+        "requesters": folder / f"binned/{MONTH}.requesters.parquet",
+    }
+    before = {
         "route": run_main(
             "route",
-            months=months,
+            months=[MONTH],
             binned=[binned],
             hashes=[hashes],
             regions=regions,
             objects=objects,
             routed=folder / "lookup/routed.json",
-        ),
-        "assign": run_main(
-            "assign",
-            binned=binned,
-            routes=folder / f"lookup/{MONTH}.parquet",
-            regions=folder / f"lookup/{MONTH}.regions.parquet",
-            assigned=folder / f"assigned/{MONTH}.parquet",
-            objects=digests,
-            requesters=requesters,
-            **of_month,
-        ),
-        "gather": run_main(
-            "gather",
-            months=months,
-            objects=[digests],
-            requesters=[requesters],
-            hashes=[hashes],
-            dandiset_assets=assets,
-            dandiset_objects=objects,
-            gathered=folder / "activity/gathered.json",
-            mapped=folder / "mapped",
-        ),
-        "map, summaries only": map_all(folder, asset_logs=False),
-        "map, with the log of every asset": map_all(folder, asset_logs=True),
+        )
     }
-    for name, cost in steps.items():
-        tell(name, cost, requests)
-    *before, without, with_logs = steps.values()
-    tell("together, summaries only", sum([*before[1:], without], before[0]), requests)
-    tell("together, with logs", sum([*before[1:], with_logs], before[0]), requests)
+    for asset_logs in (False, True):
+        steps = {
+            **before,
+            "assign": run_main(
+                "assign",
+                binned=binned,
+                routes=folder / f"lookup/{MONTH}.parquet",
+                regions=folder / f"lookup/{MONTH}.regions.parquet",
+                assigned=folder / f"assigned/{MONTH}.parquet",
+                asset_logs=asset_logs,
+                **of_month,
+                **tables,
+            ),
+            "gather": run_main(
+                "gather",
+                months=[MONTH],
+                hashes=[hashes],
+                dandiset_assets=assets,
+                dandiset_objects=objects,
+                gathered=folder / "activity/gathered.json",
+                mapped=folder / "mapped",
+                **{name: [path] for name, path in tables.items()},
+            ),
+            "map": map_all(folder, asset_logs=asset_logs),
+        }
+        print("With the log of every asset" if asset_logs else "Summaries only")
+        for name, cost in steps.items():
+            tell(f"  {name}", cost, requests)
+        tell("  together", reduce(add, steps.values()), requests)
     for name in ("assigned", "activity", "lookup", "mapped", "dandisets", "cache"):
         shutil.rmtree(folder / name)
 

@@ -3,6 +3,8 @@
 NEEDS  activity/{dandiset}.parquet, activity/{dandiset}.assets.parquet, and of the months that these
        name the tables in assigned/
 MAKES  mapped/{dandiset}/
+
+It waits for gather, so that these tables are whole, but is not due because gather ran.
 """
 
 
@@ -10,6 +12,7 @@ rule map:
     input:
         activity=f"{RESULTS}/activity/{{dandiset}}.parquet",
         assets=f"{RESULTS}/activity/{{dandiset}}.assets.parquet",
+        gathered=ancient(f"{RESULTS}/activity/gathered.json"),
     output:
         totals=f"{RESULTS}/mapped/{{dandiset}}/dandiset_totals.json",
     log:

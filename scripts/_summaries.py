@@ -13,8 +13,9 @@ from _usage import COUNTED, add_up
 
 def write_summary(table: pl.LazyFrame | pl.DataFrame, path: Path) -> None:
     """Write a table as TSV: a header, tabs, a newline at the end of each line, no quotes."""
+    rows = table.collect() if isinstance(table, pl.LazyFrame) else table
     with replacing(path) as beside:
-        table.lazy().collect().write_csv(beside, separator="\t", quote_style="never")
+        rows.write_csv(beside, separator="\t", quote_style="never")
 
 
 def read_summary(path: Path) -> pl.DataFrame:

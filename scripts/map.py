@@ -301,7 +301,8 @@ REASONS = {
 
 def write_new(target: str, texts: Iterable[memoryview]) -> None:
     """Write a log to a file that is not there yet."""
-    with Path(target).open("xb", buffering=0) as log_file:
+    file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    with os.fdopen(file, "wb") as log_file:
         log_file.write(LOG_HEADER)
         for text in texts:
             log_file.write(text)
@@ -338,16 +339,20 @@ def write_version_summaries(
     tables = [listed.select("version", *(pl.lit(0, pl.Int64).alias(n) for n in COUNTED)).clear()]
     for begin in range(0, len(names), at_once):
         some = listed.filter(pl.col("version").is_in(names[begin : begin + at_once].implode()))
-        for kind, usage, label in (
-            ("day", daily, "date"),
-            ("region", regional, "region"),
-            ("asset", of_assets, "asset_path"),
+        for kind, usage, label, order in (
+            ("day", daily, "date", ["date"]),
+            ("region", regional, "region", ["bytes_sent", "region"]),
+            ("asset", of_assets, "asset_path", ["bytes_sent", "asset_path"]),
         ):
-            joined = some.lazy().join(usage.lazy(), on="object_key")
-            table = add_up(joined, ["version", label]).collect()
-            for (version,), rows in table.partition_by("version", as_dict=True).items():
-                ordered = by_date(rows.lazy()) if kind == "day" else by_label(rows.lazy(), label)
-                write_summary(ordered, folder / version / f"version_summary_by_{kind}.tsv")
+            table = (
+                add_up(some.lazy().join(usage.lazy(), on="object_key"), ["version", label])
+                .sort(order, descending=[name == "bytes_sent" for name in order])
+                .collect()
+            )
+            for (version,), rows in table.partition_by(
+                "version", as_dict=True, include_key=False, maintain_order=True
+            ).items():
+                write_summary(rows, folder / version / f"version_summary_by_{kind}.tsv")
             if kind == "asset":
                 tables.append(table.select("version", *COUNTED))
     return pl.concat(tables)
