@@ -9,8 +9,8 @@ RESOLVE := ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env env-slurm env-rich demo report test lint format lock example bench bench-reduce bench-bin \
-	bench-regions bench-report golden rulegraph clean
+.PHONY: help env env-slurm env-rich demo report test lint format lock example bench bench-reduce \
+	bench-bin bench-map bench-regions bench-report golden rulegraph clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,13 +54,16 @@ lock: .venv/.installed ## Resolve envs/*.in into the locks; UPGRADE=1 takes the 
 example: .venv/.installed ## Write the bundled example, tests/example, anew
 	$(BIN)/python tests/simulate.py example tests/example
 
-bench: bench-reduce bench-bin bench-regions bench-report ## Run every benchmark
+bench: bench-reduce bench-bin bench-map bench-regions bench-report ## Run every benchmark
 
 bench-reduce: .venv/.installed ## Measure reduce on a busy day
 	$(BIN)/python bench/reduce.py
 
-bench-bin: .venv/.installed ## Measure bin on a busy month
+bench-bin: .venv/.installed ## Measure bin on a busy month; REQUESTS="2e7 1e8" on such months
 	$(BIN)/python bench/bin.py
+
+bench-map: .venv/.installed ## Measure route, assign, gather and map on it; takes REQUESTS too
+	$(BIN)/python bench/map.py
 
 bench-regions: .venv/.installed ## Measure finding regions; PREDECESSOR_SAMPLE=10000 takes an hour
 	$(BIN)/python bench/regions.py
