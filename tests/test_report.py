@@ -14,9 +14,10 @@ import polars as pl
 import pytest
 import workflow
 from _log import UserError
+from _log_lines import CLASSES
 from _report_charts import DARK, LIGHT
 from _report_data import Published, by_asset, column, entry, month_range, packed
-from _report_days import missing_days
+from _report_days import missing_days, read_accounting
 from _report_page import json_in_page, policy
 from _report_periods import by_step, step_for
 from _report_runs import Run, last_runs, read_benchmarks, run_to_tell, stages, told_since
@@ -343,7 +344,7 @@ def test_the_usage_page_is_made_from_published_files_alone(example: Path, tmp_pa
 def test_the_page_on_runs_tells_days_lines_shares_and_stages(page: Path, browser: Browser):
     results = page.parents[1]
     browser.open(page.with_name("run.html"))
-    accounting = read_summary(results / "accounting.tsv")
+    accounting = read_accounting(results / "accounting.tsv", CLASSES)
     lines, malformed = accounting["lines"].sum(), accounting["malformed"].sum()
     tiles = dict(zip(browser.texts(".tile dt"), browser.texts(".tile dd"), strict=True))
     assert tiles["Days of logs"].startswith(str(len(accounting)))
