@@ -534,6 +534,27 @@ def test_counts_say_that_some_are_not_told(page: Path, browser: Browser):
     assert any("not told" in text for text in browser.texts("#time-table td"))
 
 
+def test_counts_hidden_without_a_bound_are_told_apart(
+    example: Path, browser: Browser, tmp_path: Path
+):
+    published = tmp_path / "published"
+    shutil.copytree(example / "results/published", published)
+    table = published / "summaries/archive/by_day.tsv"
+    header, first, *rows = table.read_text().splitlines()
+    hidden = "\t".join([*first.split("\t")[:2], "hidden", "hidden"])
+    table.write_text("\n".join([header, hidden, *rows, ""]))
+    browser.window(1280)
+    browser.open(usage_page(published, tmp_path / "usage.html"))
+    browser.click("#controls input[value=number_of_requests]")
+    note = browser.find("#time-note").text
+    assert "not told (hidden, <50)" in note
+    assert "the pale one is what those of <50 add at most" in note
+    browser.click("#time-table summary")
+    browser.click("#time-table .more")
+    assert "at least 0, 1 day not told" in browser.texts("#time-table td")
+    assert {"<50", "hidden"} <= set(browser.texts(".terms code"))
+
+
 def test_tables_sort_and_say_so(page: Path, browser: Browser):
     head = "#dandisets thead th:first-child"
     browser.click(f"{head} button")

@@ -231,9 +231,10 @@ function untoldNote(values) {
   if (!untold.length) return "";
   const texts = [...new Set(untold)].map((text) => text || "nothing").join(", ");
   const days = `The count of ${WHOLE.format(untold.length)} of ${counted(values.length, "day")} with requests is not told (${texts}).`;
-  return untold.every((text) => mostOf(text) !== null)
-    ? `${days} The solid area leaves them out; the pale one is what they add at most.`
-    : `${days} The chart leaves them out.`;
+  const bounded = untold.filter((text) => mostOf(text) !== null);
+  if (!bounded.length) return `${days} The chart leaves them out.`;
+  const those = bounded.length < untold.length ? `those of ${bounded[0]}` : "they";
+  return `${days} The solid area leaves them out; the pale one is what ${those} add at most.`;
 }
 
 function placesOf(entry) {
