@@ -2,15 +2,15 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check \
+INSTALL := pip install --quiet --disable-pip-version-check \
 	--require-hashes --no-deps --only-binary :all: --no-binary connection-pool --requirement
 RESOLVE := ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --custom-compile-command 'make lock' $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env env-slurm env-rich demo report test lint format lock example bench bench-reduce \
-	bench-bin bench-map bench-regions bench-report golden rulegraph clean
+.PHONY: help env env-slurm env-s3 env-rich demo report test test-cluster lint format lock example bench \
+	bench-reduce bench-bin bench-map bench-regions bench-report golden rulegraph clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,8 @@ help: ## List the targets
 env: .venv/.installed ## Set up .venv from the lock; at once when it stands already
 
 env-slurm: .venv/.installed-slurm ## Add to .venv what submitting to Slurm needs
+
+env-s3: .venv/.installed-s3 ## Add to .venv what reading raw logs from S3 needs
 
 env-rich: .venv/.installed-rich ## Add to .venv progress bars for the terminal: snakemake --logger rich
 
@@ -34,6 +36,9 @@ report: .venv/.installed ## Make the pages and figures of the configured run
 test: .venv/.installed ## Run the tests; ARGS="-k bin" picks some
 	$(BIN)/pytest $(ARGS)
 
+test-cluster: .venv-cluster/.installed ## Run the tests of Slurm and S3; .ci/packages installs Slurm
+	.venv-cluster/bin/pytest -m cluster -n 2 $(ARGS)
+
 lint: .venv/.installed ## Check style and form of all code, change nothing
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -48,8 +53,10 @@ format: .venv/.installed ## Bring all code into the form that lint asks for
 lock: .venv/.installed ## Resolve envs/*.in into the locks; UPGRADE=1 takes the newest versions
 	cd envs && $(RESOLVE) requirements.in --output-file requirements.txt
 	cd envs && $(RESOLVE) requirements-dev.in --output-file requirements-dev.txt
+	cd envs && $(RESOLVE) requirements-s3.in --output-file requirements-s3.txt
 	cd envs && $(RESOLVE) requirements-slurm.in --output-file requirements-slurm.txt
 	cd envs && $(RESOLVE) requirements-rich.in --output-file requirements-rich.txt
+	cd envs && $(RESOLVE) requirements-cluster.in --output-file requirements-cluster.txt
 
 example: .venv/.installed ## Write the bundled example, tests/example, anew
 	$(BIN)/python tests/simulate.py example tests/example
@@ -81,19 +88,21 @@ rulegraph: .venv/.installed ## Draw docs/rulegraph.svg anew; needs graphviz
 
 clean: ## Remove what tools leave behind; keeps .venv, results and cache
 	rm -rf .pytest_cache .ruff_cache .hypothesis
-	find . -path ./.venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -path './.venv*' -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is as old as its install: a changed lock is installed, an unchanged one is not.
 .venv/.installed: envs/requirements-dev.txt
+.venv-cluster/.installed: envs/requirements-cluster.txt
+.venv/.installed .venv-cluster/.installed:
 	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit( \
 		"This needs Python 3.11 or newer, and $(PYTHON) is %d.%d. Name another one: " \
 		"make env PYTHON=/path/to/python3.12" % v[:2])'
-	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
-	@echo "Installing $< into .venv; this takes about half a minute"
-	@$(INSTALL) $<
+	@test -x $(@D)/bin/pip || $(PYTHON) -m venv $(@D)
+	@echo "Installing $< into $(@D); this takes about half a minute"
+	@$(@D)/bin/$(INSTALL) $<
 	@touch $@
 
-.venv/.installed-slurm .venv/.installed-rich: .venv/.installed-%: envs/requirements-%.txt | .venv/.installed
+.venv/.installed-slurm .venv/.installed-s3 .venv/.installed-rich: .venv/.installed-%: envs/requirements-%.txt | .venv/.installed
 	@echo "Installing $< into .venv; this takes about half a minute"
-	@$(INSTALL) $<
+	@$(BIN)/$(INSTALL) $<
 	@touch $@

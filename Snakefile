@@ -31,11 +31,21 @@ wildcard_constraints:
     dandiset="[0-9]{6}|undetermined",
 
 
+# On a cluster these run where Snakemake does: they need the network, or seconds.
 localrules:
     all,
     reduce_all,
     bin_all,
     map_all,
+    accounting,
+    locate,
+    list_dandisets,
+    totals,
+    coordinates,
+    provenance,
+    publish,
+    report_usage,
+    report_figures,
 
 
 rule all:
@@ -70,6 +80,7 @@ onstart:
 
 onsuccess:
     tell_faults_of_listing()
+    forget_jobs(SLURM_NOTE)
 
 
 onerror:

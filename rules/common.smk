@@ -17,6 +17,7 @@ from _log import UserError, advice
 from _raw_logs import Day, find_days, newest_file, size_of
 from _refresh import Selection, as_text, fault_report, folder_of, now, plan, read_state, token
 from _report_parts import FIGURES, RUN_PAGE_PARTS, USAGE_PAGE_PARTS
+from _slurm import end_jobs, forget_jobs, note_jobs
 from _software import VERSION, git_commit
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
@@ -39,6 +40,7 @@ except UserError as error:
 RESULTS = config["results"].rstrip("/")
 CACHE = config["cache"].rstrip("/")
 CONDA = "../envs/workflow.yaml"
+SLURM_NOTE = Path(RESULTS) / ".slurm"
 
 # Before anything looks at the results: what is planned must still hold when the run begins.
 HELD_BEFORE = holder(Path(RESULTS)) if workflow.is_main_process else ""
@@ -98,6 +100,7 @@ def take_folders() -> None:
         return
     try:
         HELD.append(hold(Path(RESULTS), HELD_BEFORE))
+        take_over_jobs()
         for folder in ("reduced", "binned", "lookup"):
             keep_private(Path(RESULTS) / folder)
         keep_private(Path(CACHE))
@@ -110,6 +113,15 @@ def take_folders() -> None:
         raise WorkflowError(str(error)) from None
     except OSError as error:
         raise WorkflowError(advice(error) or str(error)) from None
+
+
+def take_over_jobs() -> None:
+    """End what a killed run has left in Slurm, and note how the jobs of this one are named there."""
+    if count := end_jobs(SLURM_NOTE):
+        logger.warning(f"Cancelled {count} Slurm jobs that a killed run had left at work.")
+    # Snakemake's plugin for Slurm has this, other executors do not.
+    if name := getattr(workflow.scheduler._executor, "run_uuid", None):
+        note_jobs(SLURM_NOTE, name)
 
 
 def raw_day(wildcards) -> list[str]:

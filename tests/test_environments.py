@@ -13,8 +13,8 @@ from packaging.version import Version
 
 ROOT = Path(__file__).parent.parent
 ENVS = ROOT / "envs"
-OPTIONAL = ["requirements-slurm", "requirements-rich"]
-LOCKS = ["requirements", "requirements-dev", *OPTIONAL]
+OPTIONAL = ["requirements-slurm", "requirements-s3", "requirements-rich"]
+LOCKS = ["requirements", "requirements-dev", "requirements-cluster", *OPTIONAL]
 PYTHONS = ["3.11", "3.12", "3.13"]
 # Where a package and its module differ in name.
 IMPORTED_AS = {"pyyaml": "yaml", "vl-convert-python": "vl_convert"}

@@ -36,6 +36,7 @@ def run(
     config: Mapping[str, Any] | Path | None = None,
     salt: str | None = None,
     fails: bool = False,
+    timeout: float = 300,
 ) -> Run:
     """Run Snakemake in a directory, with no secret but the salt that is given.
 
@@ -46,6 +47,7 @@ def run(
         salt: For `IP_HASH_SALT`; None for none.
         fails: Whether the run shall fail. The test ends with what the run said if it does not do
             what it shall.
+        timeout: Seconds after which it is stopped.
     """
     directory.mkdir(parents=True, exist_ok=True)
     if config is not None and not isinstance(config, Path):
@@ -60,7 +62,7 @@ def run(
         env=environment(salt),
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=timeout,
         check=False,
     )
     assert (result.returncode != 0) == fails, output_of(result)
