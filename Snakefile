@@ -51,7 +51,8 @@ localrules:
 rule all:
     default_target: True
     input:
-        f"{RESULTS}/published/totals.json",
+        results_of_run(),
+        mapped_dandisets,
         listing_check(),
         made_figures(),
 

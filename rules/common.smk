@@ -14,7 +14,7 @@ from _attempts import last_attempt, next_number
 from _config import check, config_digest, excluded_years, exclusion_token, found, is_url, selects
 from _files import AT_WORK, hold, holder, keep_private, made_once, sweep
 from _log import UserError, advice
-from _raw_logs import Day, find_days, newest_file, size_of
+from _raw_logs import Day, find_days, fingerprint, newest_file, size_of
 from _refresh import Selection, as_text, fault_report, folder_of, now, plan, read_state, token
 from _report_parts import FIGURES, RUN_PAGE_PARTS, USAGE_PAGE_PARTS
 from _slurm import end_jobs, forget_jobs, note_jobs
@@ -138,8 +138,14 @@ def raw_day(wildcards) -> list[str]:
     )
 
 
+def raw_state(wildcards) -> str:
+    """What a raw day's files look like: that one changed shows even where its time was set back."""
+    path = RAW_DAYS.get(Day(wildcards.year, wildcards.month, wildcards.day))
+    return fingerprint(path) if path else ""
+
+
 def raw_bytes(wildcards) -> int:
-    """The size of a raw day: that it grew shows even where its time was set back."""
+    """The size of a raw day on disk."""
     path = RAW_DAYS.get(Day(wildcards.year, wildcards.month, wildcards.day))
     return size_of(path) if path else 0
 
@@ -190,6 +196,45 @@ def routed_month(pattern: str):
     return of_month
 
 
+def missing_of(told: str, files) -> list[str]:
+    """Which files of a checkpoint are gone though it says that it wrote them.
+
+    Snakemake knows of a checkpoint's declared output alone. As one of its params this makes it run
+    again, and once more when nothing is missing any more; otherwise every run would end at the
+    missing file.
+
+    Args:
+        told: The declared output: JSON.
+        files: A function that names the files by what is in it.
+    """
+    if not Path(told).exists():
+        return []
+    wanted = files(json.loads(Path(told).read_text(encoding="utf-8")))
+    return [file for file in wanted if not Path(file).exists()]
+
+
+def missing_routes(wildcards) -> list[str]:
+    """The files of `route` that are gone."""
+    return missing_of(
+        f"{RESULTS}/lookup/routed.json",
+        lambda months: [
+            f"{RESULTS}/lookup/{month}{end}.parquet" for month in months for end in ("", ".regions")
+        ],
+    )
+
+
+def missing_activity(wildcards) -> list[str]:
+    """The files of `gather` that are gone."""
+    return missing_of(
+        f"{RESULTS}/activity/gathered.json",
+        lambda told: [
+            f"{RESULTS}/activity/{dandiset}{end}.parquet"
+            for dandiset in told["dandisets"]
+            for end in ("", ".assets")
+        ],
+    )
+
+
 def mapped_dandisets(wildcards) -> list[str]:
     """The mapped Dandisets of this run: those with activity that the configuration selects."""
     gathered = Path(checkpoints.gather.get().output.gathered)
@@ -197,6 +242,33 @@ def mapped_dandisets(wildcards) -> list[str]:
         f"{RESULTS}/mapped/{dandiset}/dandiset_totals.json"
         for dandiset in sorted(json.loads(gathered.read_text())["dandisets"])
         if selects(config, dandiset)
+    ]
+
+
+def results_of_run() -> list[str]:
+    """All that a run leaves for people, and the tables that `map` reads without being told which.
+
+    Snakemake makes a lost file again only if a target asks for it.
+    """
+    return [
+        f"{RESULTS}/accounting.tsv",
+        *(
+            file
+            for end in ("", ".labels", ".by_day", ".by_region")
+            for file in of_months(f"{RESULTS}/assigned/{{year}}-{{month}}{end}.parquet")
+        ),
+        *(
+            f"{RESULTS}/mapped/{name}"
+            for name in (
+                "archive_summary_by_day.tsv",
+                "archive_summary_by_region.tsv",
+                "archive_summary_by_asset_type_per_week.tsv",
+                "archive_totals.json",
+                "all_dandiset_totals.json",
+                "region_codes_to_coordinates.yaml",
+            )
+        ),
+        f"{RESULTS}/published/totals.json",
     ]
 
 

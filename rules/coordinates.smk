@@ -8,6 +8,9 @@ MAKES  mapped/region_codes_to_coordinates.yaml, and in the cache coordinates.jso
 rule coordinates:
     input:
         regions=f"{RESULTS}/mapped/archive_summary_by_region.tsv",
+        # Not read. Snakemake looks anew at what depends on a checkpoint once that has run; without
+        # it, this would run though `totals` did not have to.
+        gathered=ancient(f"{RESULTS}/activity/gathered.json"),
         override=[path for path in ["config/coordinates.yaml"] if Path(path).exists()],
         tables=[
             workflow.source_path("../resources/places.tsv"),

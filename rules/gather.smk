@@ -26,6 +26,7 @@ checkpoint gather:
         CONDA
     params:
         months=of_months("{year}-{month}"),
+        missing=missing_activity,
         mapped=f"{RESULTS}/mapped",
     script:
         "../scripts/gather.py"

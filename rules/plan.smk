@@ -21,7 +21,7 @@ class TellsPlan(logging.Handler):
             jobs = list(workflow.dag.needrun_jobs(exclude_finished=False))
             counts = Counter(job.rule.name for job in jobs)
             if PIPELINE & counts.keys():
-                raw = sum(job.params.bytes_of_raw for job in jobs if job.rule.name == "reduce")
+                raw = sum(raw_bytes(job.wildcards) for job in jobs if job.rule.name == "reduce")
                 logger.info("\n".join(outline(counts, raw)))
 
 

@@ -18,7 +18,7 @@ rule reduce:
     conda:
         CONDA
     params:
-        bytes_of_raw=raw_bytes,
+        state_of_raw=raw_state,
         operation=config["operation"],
         exclusions=lambda wildcards: exclusion_token(config["exclude"]["ips"], EXCLUSION_KEY),
     script:

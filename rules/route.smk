@@ -25,5 +25,6 @@ checkpoint route:
         CONDA
     params:
         months=of_months("{year}-{month}"),
+        missing=missing_routes,
     script:
         "../scripts/route.py"

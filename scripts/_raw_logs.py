@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import os
 import re
@@ -247,3 +248,13 @@ def newest_file(path: Path) -> Path:
 def size_of(path: Path) -> int:
     """The bytes of a day on disk."""
     return sum(file.stat().st_size for file in files_of_day(path))
+
+
+def fingerprint(path: Path) -> str:
+    """A text that changes when a file of a day comes, goes, or has another size or time.
+
+    Times are taken in whole seconds, for some file systems and copies keep no more of them.
+    """
+    status = [(file.name, file.stat()) for file in files_of_day(path)]
+    files = [(name, stat.st_size, int(stat.st_mtime)) for name, stat in status]
+    return hashlib.sha256(repr(files).encode()).hexdigest()[:16]

@@ -64,6 +64,6 @@ def _ask(note: Path, *command: str) -> str:
         reason = getattr(error, "stderr", None) or f"{command[0]} is not there"
         raise UserError(
             "A run on Slurm was killed, and it cannot be told whether jobs of it are still at "
-            f"work: {reason.strip()}. Run where Slurm can be asked, or, if you know that none is, delete "
-            f"{note}."
+            f"work: {reason.strip()}. Run where Slurm can be asked, or, if you know that "
+            f"none is, delete {note}."
         ) from None

@@ -84,6 +84,12 @@ class Publication:
         )
 
 
+def whole_folders(mapped: Path) -> list[Path]:
+    """The Dandisets with figures of their own, but those that a failed run left without totals."""
+    paths = (path.parent for path in mapped.glob("[!.]*/dandiset_summary_by_day.tsv"))
+    return sorted(path for path in paths if (path / "dandiset_totals.json").exists())
+
+
 def main(
     *,
     mapped: Path,
@@ -111,7 +117,7 @@ def main(
     fresh.mkdir(parents=True)
     publication = Publication(fresh, minimum, round_to)
     totals = {}
-    for folder in sorted(path.parent for path in mapped.glob("[!.]*/dandiset_summary_by_day.tsv")):
+    for folder in whole_folders(mapped):
         kinds = ["day", "region", "asset_type_per_week"]
         kinds += [] if folder.name == UNDETERMINED else ["asset"]
         for kind in kinds:

@@ -1,5 +1,6 @@
 """What a configuration may say, and what is refused before anything runs."""
 
+import os
 import re
 from collections.abc import Iterator
 from copy import deepcopy
@@ -10,7 +11,7 @@ import pytest
 import yaml
 from _config import check, excluded_years, found, selects
 from _log import UserError
-from _raw_logs import Day, files_of_day, find_days, newest_file, size_of
+from _raw_logs import Day, files_of_day, find_days, fingerprint, newest_file
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 from workflow import ROOT, SHIPPED_CONFIG, jobs_of, output_of, results, run
@@ -343,10 +344,26 @@ def test_files_of_a_delivered_day(tmp_path: Path):
     touch(tmp_path, "01/b", "01/a", "01/.hidden", "01/folder/")
     files = files_of_day(tmp_path / "01")
     assert [file.name for file in files] == ["a", "b"]
-    assert size_of(tmp_path / "01") == 4
     (tmp_path / "01/a").touch()
     assert newest_file(tmp_path / "01").name == "a"
     assert newest_file(tmp_path / "01/folder") == tmp_path / "01/folder"
+
+
+def test_a_fingerprint_tells_of_every_change_of_a_day(tmp_path: Path):
+    touch(tmp_path, "01/a", "01/b")
+    day, file = tmp_path / "01", tmp_path / "01/a"
+    told = [fingerprint(day)]
+    for change in (
+        lambda: file.write_text("longer than before"),
+        lambda: os.utime(file, (1_600_000_000, 1_600_000_000)),
+        lambda: file.rename(day / "c"),
+        lambda: (day / "b").unlink(),
+    ):
+        change()
+        told.append(fingerprint(day))
+    assert len(set(told)) == 5
+    os.utime(day / "c", (1_600_000_000.25, 1_600_000_000.25))
+    assert fingerprint(day) == told[-1], "a file system that keeps whole seconds only"
 
 
 # --- Told to the user ----------------------------------------------------------------------------
