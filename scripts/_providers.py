@@ -17,8 +17,9 @@ from typing import Any, Protocol
 import _web
 import ipinfo
 import maxminddb
-from _addresses import Address, Networks, address_of, parse_address, read_number, unlabelled
+from _addresses import Address, Networks, Number, address_of, parse_address, read_number, unlabelled
 from _log import UserError
+from _mmdb import SearchTree
 from _progress import Progress, announce
 from ipinfo.bogon import BOGON_NETWORKS
 from ipinfo.exceptions import RequestQuotaExceededError
@@ -127,9 +128,11 @@ class Database:
             UserError: It is none, or none of places.
         """
         self._path = path
+        self._regions: dict[int, str | None] = {}
+        """The region in each record that has been read."""
         try:
             self._reader = maxminddb.open_database(path, maxminddb.MODE_AUTO)
-            self._holds_ipv6 = self._reader.metadata().ip_version == 6
+            self._tree = SearchTree(path, self._reader.metadata())
             self._look_into()
         except (maxminddb.InvalidDatabaseError, OSError, ValueError) as error:
             # Not the message: one of a look-up has the address in it.
@@ -161,27 +164,28 @@ class Database:
             )
 
     def answers(self, addresses: Sequence[str]) -> Iterator[Answers]:
-        """The regions of all addresses."""
-        with Progress(self._path.name, len(addresses)) as progress:
-            for batch in batches(addresses, self.BATCH):
+        """The regions of all addresses: `US/California`, or what `not_known` says."""
+        numbers = ((read_number(text), text) for text in addresses)
+        in_order = sorted((number.bits, number.version, text) for number, text in numbers)
+        with Progress(self._path.name, len(in_order)) as progress:
+            for batch in batches(in_order, self.BATCH):
                 try:
-                    yield {text: self.region(text) for text in batch}
+                    yield self._regions_of(batch)
                 except (maxminddb.InvalidDatabaseError, ValueError) as error:
                     raise self._damaged(error) from None
                 progress.step(len(batch))
 
-    def region(self, text: str) -> str:
-        """`US/California`, `US` if only the country is known, `bogon` or `unknown` if nothing is.
-
-        Args:
-            text: An address.
-        """
-        if ":" not in text:
-            known = region_of(self._reader.get(text))
-            return known or not_known(parse_address(text))
-        address = address_of(read_number(text))
-        known = region_of(self._reader.get(address)) if self._holds_ipv6 else None
-        return known or not_known(address)
+    def _regions_of(self, batch: Sequence[tuple[int, int, str]]) -> Answers:
+        """The regions of a batch of addresses: bits, version and text each, in order."""
+        held = [entry for entry in batch if self._tree.bits == 128 or entry[1] == 4]
+        records = self._tree.records([bits for bits, _, _ in held])
+        known = self._regions
+        for record, (bits, version, _) in dict(zip(records, held, strict=True)).items():
+            if record not in known:
+                known[record] = region_of(self._reader.get(address_of(Number(version, bits))))
+        found = {text: known[record] for record, (_, _, text) in zip(records, held, strict=True)}
+        lacking = [text for _, _, text in batch if found.get(text) is None]
+        return found | {text: not_known(parse_address(text)) for text in lacking}
 
 
 class Ipinfo:

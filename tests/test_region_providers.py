@@ -1,14 +1,17 @@
 """Providers of regions: databases of every schema, and ipinfo in all its moods."""
 
+import ipaddress
 import logging
+import random
 import threading
 
 import _web
 import ipinfo
+import maxminddb
 import pytest
 from _log import UserError
-from _providers import Database, Ipinfo, Nobody, find_provider, region_of
-from mmdb_writer import MMDBWriter
+from _providers import Database, Ipinfo, Nobody, find_provider, not_known, region_of
+from mmdb_writer import MMDBWriter, TreeWriter
 from netaddr import IPSet
 from servers import serving
 
@@ -116,6 +119,81 @@ def test_a_database_of_ipv4_does_not_know_ipv6(tmp_path):
         "2001:4860::1": "unknown",
         "::1": "bogon",
     }
+
+
+@pytest.mark.parametrize("record_size", [24, 28, 32])
+@pytest.mark.parametrize("ip_version", [4, 6])
+def test_a_database_answers_as_its_reader_does(tmp_path, monkeypatch, ip_version, record_size):
+    rng = random.Random(f"{ip_version} {record_size}")
+
+    def numbers(count):
+        """Close together, and at the ends of all that there is."""
+        yield from (base + rng.getrandbits(16) for base in (0x08080000, 0x2A << 120) * (count // 2))
+        yield from (0, 1, 2**32 - 1, 2**32, 2**128 - 1, 0xFFFF_08080808)
+
+    def texts(count):
+        for number in numbers(count):
+            yield str(ipaddress.IPv6Address(number))
+            if number < 2**32:
+                yield str(ipaddress.IPv4Address(number))
+
+    records = {}
+    for text in texts(60):
+        if ip_version == 6 or ":" not in text:
+            length = (128 if ":" in text else 32) - rng.randint(0, 14)
+            block = str(ipaddress.ip_network(f"{text}/{length}", strict=False))
+            records[block] = {"country": "US", "region": f"Region {len(records) % 25}"}
+    as_it_was = TreeWriter._adjust_record_size
+
+    def adjust(self):
+        as_it_was(self)
+        self.record_size = record_size
+        self.data_offset = record_size * 2 / 8 * self._node_counter
+
+    monkeypatch.setattr(TreeWriter, "_adjust_record_size", adjust)
+    path = write_database(tmp_path / "a.mmdb", records, ip_version)
+    reader = maxminddb.open_database(path)
+    assert reader.metadata().record_size == record_size
+
+    def expected(text):
+        holds = ip_version == 6 or ":" not in text
+        record = reader.get(text) if holds else None
+        return region_of(record) or not_known(ipaddress.ip_address(text))
+
+    asked = {*texts(600)}
+    monkeypatch.setattr(Database, "BATCH", 100)
+    found = answers_of(Database(path), *asked)
+    assert found == {text: expected(text) for text in asked}
+    assert len(set(found.values())) >= 10
+
+
+def test_each_record_is_read_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(Database, "BATCH", 100)
+    database = Database(
+        write_database(tmp_path / "a.mmdb", {"8.8.0.0/17": CITY, "9.0.0.0/8": LITE})
+    )
+    reader, read = database._reader, []
+
+    class Counting:
+        def get(self, address):
+            read.append(address)
+            return reader.get(address)
+
+    database._reader = Counting()
+    asked = [f"{first}.8.{third}.1" for first in (8, 9) for third in range(256)]
+    assert len(answers_of(database, *asked)) == 512
+    assert len(read) == 3
+
+
+def test_a_tree_that_does_not_end_is_damage(tmp_path):
+    path = write_database(tmp_path / "a.mmdb", {"8.8.8.0/24": CITY}, ip_version=4)
+    content = bytearray(path.read_bytes())
+    database = Database(path)
+    content[:6] = bytes(6)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match="damaged") as raised:
+        answers_of(database, "8.8.8.8")
+    assert "8.8.8.8" not in str(raised.value)
 
 
 def test_a_database_without_regions_is_said_so(tmp_path, caplog):
