@@ -82,8 +82,10 @@ onstart:
 onsuccess:
     tell_faults_of_listing()
     forget_jobs(SLURM_NOTE)
+    tell_gaps_in_coordinates()
 
 
 onerror:
     tell_faults_of_listing()
+    tell_gaps_in_coordinates()
     tell_failed_run()

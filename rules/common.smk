@@ -324,6 +324,17 @@ def tell_faults_of_listing() -> None:
             logger.warning(f"Dandiset listing: {line}")
 
 
+STARTED = time.time()
+
+
+def tell_gaps_in_coordinates() -> None:
+    """Say at the end of a run that located the regions which of them are on no map."""
+    told = Path(RESULTS) / "gaps_in_coordinates.txt"
+    if told.exists() and told.stat().st_mtime >= STARTED:
+        for line in told.read_text(encoding="utf-8").splitlines():
+            logger.warning(f"Coordinates: {line}")
+
+
 SNAKEMAKE_LOGS = ".snakemake/log"
 
 

@@ -1,7 +1,8 @@
 """The regions that occur -> where they are.
 
 NEEDS  mapped/archive_summary_by_region.tsv, config/coordinates.yaml (the user's own; optional)
-MAKES  mapped/region_codes_to_coordinates.yaml, and in the cache coordinates.json if OpenCage was asked
+MAKES  mapped/region_codes_to_coordinates.yaml, gaps_in_coordinates.txt, and in the cache
+       coordinates.json if OpenCage was asked
 """
 
 
@@ -19,6 +20,7 @@ rule coordinates:
         ],
     output:
         coordinates=f"{RESULTS}/mapped/region_codes_to_coordinates.yaml",
+        told=f"{RESULTS}/gaps_in_coordinates.txt",
     log:
         f"{RESULTS}/logs/coordinates.log",
     benchmark:

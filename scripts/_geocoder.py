@@ -37,8 +37,20 @@ Points = dict[str, dict[str, float] | None]
 
 
 def read_answers(kept: Path) -> Points:
-    """What was answered so far."""
-    return json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    """What was answered so far; nothing if the file is damaged, so that it is asked again."""
+    try:
+        answers = json.loads(kept.read_text(encoding="utf-8"))
+        return {
+            region: None
+            if point is None
+            else {name: float(point[name]) for name in ("latitude", "longitude")}
+            for region, point in answers.items()
+        }
+    except FileNotFoundError:
+        return {}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        log.warning("%s cannot be used, so OpenCage is asked again.", kept)
+        return {}
 
 
 def as_table(answers: Points) -> pl.DataFrame:
@@ -113,7 +125,10 @@ def point_of(region: str, reply: Any) -> dict[str, float] | None:
             parts, point = result["components"], result["geometry"]
             code = parts.get("ISO_3166-1_alpha-2") or parts.get("country_code") or ""
             if code.upper() == region.partition("/")[0]:
-                return {"latitude": float(point["lat"]), "longitude": float(point["lng"])}
+                latitude, longitude = float(point["lat"]), float(point["lng"])
+                if not (abs(latitude) <= 90 and abs(longitude) <= 180):  # true for nan, too
+                    raise ValueError
+                return {"latitude": latitude, "longitude": longitude}
     except (KeyError, TypeError, ValueError, AttributeError):
         raise NoAnswerError("an answer in another form") from None
     return None

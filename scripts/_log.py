@@ -6,6 +6,7 @@ import errno
 import logging
 import re
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -38,6 +39,19 @@ def advice(error: Exception) -> str | None:
     return f"{name}: " * bool(name) + f"{_MEND[number]} and run again; nothing has to be repaired."
 
 
+def places_of(error: BaseException) -> str:
+    """The traceback of an exception and of what it came from: which code, and the kinds of errors.
+
+    What they say is left out, for it may hold an address, a line of a log or a key.
+    """
+    told = []
+    cause: BaseException | None = error
+    while cause is not None:
+        told.append("".join(traceback.format_tb(cause.__traceback__)) + type(cause).__name__)
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return "\nThat came from this:\n".join(told)
+
+
 class _LogFile(logging.FileHandler):
     """A log file that may be on a full disk: the terminal is told all the same."""
 
@@ -54,7 +68,7 @@ def logging_to(path: str | Path) -> Iterator[None]:
     """Send messages of a job to the log file `path`, and warnings and errors to stderr too.
 
     A `UserError`, and a disk that refuses, is logged as its message alone and ends the script with
-    exit code 1. Of any other exception the log gets the traceback, which holds code but no data.
+    exit code 1. Of any other exception the log gets the traceback, see `places_of`.
     """
     end_with_run()
     root = logging.getLogger()
@@ -73,7 +87,7 @@ def logging_to(path: str | Path) -> Iterator[None]:
     except Exception as error:
         told = advice(error)
         if told is None:
-            root.exception("This is not expected.")
+            root.error("This is not expected.\n%s", places_of(error))
         else:
             root.error("%s", told)
         raise SystemExit(1) from None

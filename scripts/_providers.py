@@ -18,6 +18,7 @@ import _web
 import ipinfo
 import maxminddb
 from _addresses import Address, Networks, Number, address_of, parse_address, read_number, unlabelled
+from _labels import in_country
 from _log import UserError
 from _mmdb import SearchTree
 from _progress import Progress, announce
@@ -83,14 +84,17 @@ def region_of(record: Any) -> str | None:
     country, name = place.get("country"), place.get("region")
     if isinstance(country, dict):
         country = country.get("iso_code")
-    code = place.get("country_code")
-    if not _is_code(code):
-        code = country
-        if not _is_code(code):
-            return None
-    if not name and (divisions := place.get("subdivisions")):
-        name = divisions[0].get("names", {}).get("en")
-    return f"{code}/{name}" if name and isinstance(name, str) else code
+    code = next((c for c in (place.get("country_code"), country) if _is_code(c)), None)
+    if code is None:
+        return None
+    return in_country(code, name or _name_of_division(place.get("subdivisions")))
+
+
+def _name_of_division(divisions: Any) -> Any:
+    """The English name of the first of MaxMind's subdivisions, None if there is none."""
+    first = divisions[0] if isinstance(divisions, list) and divisions else None
+    names = first.get("names") if isinstance(first, dict) else None
+    return names.get("en") if isinstance(names, dict) else None
 
 
 def _is_code(value: Any) -> bool:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from _addresses import Networks
 from _config import is_url
 from _files import keep_private, replacing, write_json
+from _labels import plain
 from _log import UserError
 from _web import NoAnswerError, get
 
@@ -125,7 +126,7 @@ def read_ranges(label: str, path: Path) -> list[tuple[str, str]]:
         raise UserError(f"{path}: this is no text, so no range document.") from None
     try:
         document = json.loads(text)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         document = None
     if isinstance(document, dict) and "prefixes" in document:
         ranges = _ranges_of_cloud(label, document, path)
@@ -142,7 +143,10 @@ def read_ranges(label: str, path: Path) -> list[tuple[str, str]]:
 
 
 def _ranges_of_cloud(label: str, document: Mapping[str, Any], path: Path) -> list[tuple[str, str]]:
-    entries = [*document["prefixes"], *document.get("ipv6_prefixes", ())]
+    lists = [document["prefixes"], document.get("ipv6_prefixes", [])]
+    if not all(isinstance(entries, list) for entries in lists):
+        raise UserError(f"{path}: `prefixes` or `ipv6_prefixes` is no list of ranges.")
+    entries = [entry for entries in lists for entry in entries]
     # The same block may stand for a region and for GLOBAL; the region says more.
     entries.sort(key=lambda entry: isinstance(entry, dict) and entry.get("region") == "GLOBAL")
     return [_range_of(label, entry, path) for entry in entries]
@@ -154,7 +158,7 @@ def _range_of(label: str, entry: Any, path: Path) -> tuple[str, str]:
     block = next((fields[name] for name in names if name in fields), None)
     if not is_block(block):
         raise UserError(f"{path}: an entry of `prefixes` names no address range.")
-    place = fields.get("region") or fields.get("scope")
+    place = plain(fields.get("region")) or plain(fields.get("scope"))
     return block, f"{label}/{place}" if place and label in WITH_PLACES else label
 
 

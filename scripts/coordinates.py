@@ -20,29 +20,22 @@ def read_regions(path: Path) -> pl.Series:
     )["region"]
 
 
-def warn_of_gaps(regions: pl.Series, located: pl.DataFrame) -> None:
-    """Name the regions whose point is not their own, or that have none."""
+def gaps(regions: pl.Series, located: pl.DataFrame) -> list[str]:
+    """Name the regions whose point is not their own, or that have none: a message of each kind."""
     approximate = located.filter(pl.col("source") == "approximate")["region"].to_list()
-    if approximate:
-        log.warning(
-            "Shown at a point of their country, because resources/places.tsv lacks them: %s. "
-            "Coordinates for them can be given in config/coordinates.yaml.",
-            ", ".join(sorted(approximate, key=natural_order)),
-        )
-    unknown = unknown_cloud_regions(regions)
-    if unknown:
-        log.warning(
-            "These cloud regions have no row in resources/cloud_regions.tsv, so they count for "
-            "no country: %s.",
-            ", ".join(unknown),
-        )
-    missing = without_coordinates(regions, located)
-    if missing:
-        log.warning(
-            "Left without coordinates, so on no map: %s. "
-            "Coordinates for them can be given in config/coordinates.yaml.",
-            ", ".join(missing),
-        )
+    named = {
+        "Shown at a point of their country, because resources/places.tsv lacks them: {}. "
+        "Coordinates for them can be given in config/coordinates.yaml.": sorted(
+            approximate, key=natural_order
+        ),
+        "These cloud regions have no row in resources/cloud_regions.tsv, so they count for "
+        "no country: {}.": unknown_cloud_regions(regions),
+        "Left without coordinates, so on no map: {}. "
+        "Coordinates for them can be given in config/coordinates.yaml.": without_coordinates(
+            regions, located
+        ),
+    }
+    return [message.format(", ".join(labels)) for message, labels in named.items() if labels]
 
 
 def locate_with_geocoder(
@@ -69,6 +62,7 @@ def main(
     regions: Path,
     coordinates: Path,
     override: Path | None,
+    told: Path | None = None,
     cache: Path | None = None,
     opencage_url: str = "",
 ) -> None:
@@ -80,6 +74,8 @@ def main(
             decimals, keys in natural order. Labels without a place (`GitHub`) are left out.
         override: Coordinates of the user's own in the same form, which go first; None if there are
             none.
+        told: Where to say which regions have no point of their own, or none at all, a line of each
+            kind; the run says it at its end. None for nowhere.
         cache: The folder that keeps what OpenCage answered, `coordinates.json`; None for the tables
             alone.
         opencage_url: Where OpenCage is. It is asked for what the tables lack, if OPENCAGE_API_KEY
@@ -98,7 +94,12 @@ def main(
     with replacing(coordinates) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
     log.info("%d of %d labels have coordinates.", located.height, labels.n_unique())
-    warn_of_gaps(labels, located)
+    lacking = gaps(labels, located)
+    for message in lacking:
+        log.warning("%s", message)
+    if told is not None:
+        with replacing(told) as beside:
+            beside.write_text("".join(f"{line}\n" for line in lacking), encoding="utf-8")
 
 
 if "snakemake" in globals():
@@ -106,6 +107,7 @@ if "snakemake" in globals():
         main(
             regions=Path(snakemake.input.regions),
             coordinates=Path(snakemake.output.coordinates),
+            told=Path(snakemake.output.told),
             override=next((Path(path) for path in snakemake.input.override), None),
             cache=Path(snakemake.params.cache),
             opencage_url=snakemake.params.opencage_url,

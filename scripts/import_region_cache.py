@@ -29,6 +29,7 @@ from _addresses import Networks, read_number
 from _attempts import keep_attempt, last_attempt
 from _config import found, is_url
 from _hashes import SALT_VARIABLE, hash_address, read_salt
+from _labels import in_country
 from _log import UserError
 from _region_cache import RegionCache
 from _services import find_documents, read_services
@@ -36,7 +37,7 @@ from _tables import CACHED_REGIONS
 from hash_salt import hash_salt
 
 WORKFLOW = Path(__file__).resolve().parent.parent
-PLACE = re.compile("[A-Z]{2}(/.+)?")
+PLACE = re.compile("[A-Z]{2}(/.+)?", re.DOTALL)
 NO_NAME = "/None"
 
 
@@ -67,7 +68,11 @@ def read_regions(paths: Iterable[Path]) -> dict[str, str]:
     """
     regions: dict[str, str] = {}
     for path in paths:
-        regions |= {key: value for key, value in _read(path).items() if is_place(value)}
+        regions |= {
+            key: in_country(*value.partition("/")[::2])
+            for key, value in _read(path).items()
+            if is_place(value)
+        }
     return regions
 
 
@@ -196,14 +201,19 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _take_over(options: argparse.Namespace) -> Taken:
-    config = yaml.safe_load(options.configfile.read_text(encoding="utf-8"))
+    try:
+        config = yaml.safe_load(options.configfile.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise UserError(f"{options.configfile} cannot be read: {error.strerror}.") from None
+    except (yaml.YAMLError, UnicodeDecodeError):
+        raise UserError(f"{options.configfile}: this is no YAML.") from None
     text = (
         hash_salt(options.raw_logs) if options.raw_logs else os.environ.get(SALT_VARIABLE, "")
     ).strip()
     salt = read_old_salt(text)
     regions = read_regions(options.caches)
     today = datetime.now(UTC).date()
-    cache = Path(config["cache"])
+    cache = Path(config.get("cache", "cache"))
     sources = {
         label: source if is_url(source) else str(found(source, WORKFLOW))
         for label, source in config.get("regions", {}).get("services", {}).items()
@@ -211,7 +221,7 @@ def _take_over(options: argparse.Namespace) -> Taken:
     return take_over(
         regions,
         salt,
-        addresses=read_addresses(Path(config["results"]) / "binned"),
+        addresses=read_addresses(Path(config.get("results", "results")) / "binned"),
         services=read_services(find_documents(sources, cache, today)),
         cache=cache,
         today=today,

@@ -107,6 +107,8 @@ def test_a_point_in_another_country_is_not_taken(run, tmp_path, caplog, reply):
         ((200, b"<html>"), "another form", 1),
         ((200, []), "another form", 1),
         ((200, {"results": [{}]}), "another form", 1),
+        (found("us", latitude=91), "another form", 1),
+        (found("us", longitude=float("nan")), "another form", 1),
     ],
 )
 def test_a_failure_ends_the_asking_and_loses_nothing(run, tmp_path, caplog, reply, reason, tries):
@@ -118,6 +120,15 @@ def test_a_failure_ends_the_asking_and_loses_nothing(run, tmp_path, caplog, repl
         assert set(kept(tmp_path)) == {"TW/Taoyuan"}
         server.answer = in_its_country
         assert run(server)["US/Somewhere"] == {"latitude": 10.5, "longitude": -20.25}
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"TW/Taoyuan": 5}', '{"TW/Taoyuan": {}}'])
+def test_a_damaged_file_of_answers_is_asked_for_again(run, tmp_path, caplog, content):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache/coordinates.json").write_text(content)
+    with serving(in_its_country) as server:
+        assert run(server)["TW/Taoyuan"] == {"latitude": 10.5, "longitude": -20.25}
+    assert "coordinates.json cannot be used" in caplog.text
 
 
 def test_a_time_out(run, caplog, monkeypatch):

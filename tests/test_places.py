@@ -463,6 +463,7 @@ def test_coordinates_of_a_summary(tmp_path, caplog):
             regions=write_regions(tmp_path / "by_region.tsv", *labels),
             coordinates=target,
             override=None,
+            told=tmp_path / "gaps.txt",
         )
     text = target.read_text("utf-8")
     assert "FR/Île-de-France:\n  latitude: " in text
@@ -474,6 +475,7 @@ def test_coordinates_of_a_summary(tmp_path, caplog):
     assert "AWS/xx-new-1" in warnings[1]
     assert "AWS/xx-new-1" in warnings[2]
     assert not any(label in message for label in PLACELESS for message in warnings)
+    assert (tmp_path / "gaps.txt").read_text("utf-8").splitlines() == warnings
 
 
 def test_coordinates_of_an_empty_summary(tmp_path):

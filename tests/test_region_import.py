@@ -62,7 +62,7 @@ def test_without_that_day_there_is_no_salt(tmp_path):
 OLD = {
     "8.0.0.1": "US/California",
     "8.0.0.2": "DE",
-    "8.0.0.3": "FR/Île-de-France",
+    "8.0.0.3": "FR/Île\t-de-France\n",
     "8.0.0.4": "AWS/us-east-1",
     "8.0.0.5": "unknown",
     "8.0.0.6": "VPN",
@@ -118,7 +118,7 @@ def test_places_are_taken_over(place, capsys):
     assert kept(place) == {
         "8.0.0.1": "US/California",
         "8.0.0.2": "DE",
-        "8.0.0.3": "FR/Île-de-France",
+        "8.0.0.3": "FR/Île -de-France",
         "8.0.0.10": "MX",
     }
     out = capsys.readouterr().out
@@ -126,6 +126,21 @@ def test_places_are_taken_over(place, capsys):
         "14 addresses in all months: 1 were known, 2 belong to known services, 3 regions taken "
         "over, 8 are still to be looked up.\n"
     )
+
+
+def test_folders_need_not_be_configured(place, capsys):
+    (place / "config/config.yaml").write_text("raw_logs: raw\n")
+    import_region_cache.main(FILES)
+    assert "4 regions taken over" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("content", "message"), [(None, "cannot be read"), ("{", "no YAML")])
+def test_configuration_that_cannot_be_read(place, content, message):
+    path = place / "other.yaml"
+    if content:
+        path.write_text(content)
+    with pytest.raises(SystemExit, match=message):
+        import_region_cache.main([*FILES, "--configfile", str(path)])
 
 
 def test_a_second_time_nothing_changes(place, capsys):

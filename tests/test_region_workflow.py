@@ -36,7 +36,7 @@ def place(tmp_path):
     return tmp_path
 
 
-def run(place, url, *arguments, **regions):
+def run(place, url, *arguments, target=TARGET, **regions):
     config = {
         "raw_logs": "raw",
         "results": "results",
@@ -49,7 +49,7 @@ def run(place, url, *arguments, **regions):
         [sys.executable, "-m", "snakemake", "--snakefile", str(WORKFLOW / "Snakefile"),
          "--directory", str(place), "--configfile", str(place / "config.yaml"),
          "--workflow-profile", str(WORKFLOW / "profiles/default"), "--cores", "2",
-         *arguments, TARGET],
+         *arguments, target],
         env={**os.environ, "IPINFO_CREDENTIALS": TOKEN}, cwd=place,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
     )  # fmt: skip
@@ -74,3 +74,19 @@ def test_the_workflow_asks_again_until_nothing_waits(place):
     )
     assert "8.0.0." not in output + logs + metadata
     assert TOKEN not in output + logs + metadata
+
+
+def test_the_run_says_at_its_end_what_is_on_no_map_and_only_if_it_looked(place):
+    odd = "Nowhere\tat\nall/../\u00e9"
+    place_of = {"ip": "", "country": "US", "region": odd}
+    with serving(lambda asked: (200, dict.fromkeys(asked.body, place_of))) as server:
+        output = run(place, server.url, target="publish")
+        again = run(place, server.url, target="publish")
+    end = output[output.rindex("rule publish:") :]
+    assert "Coordinates: Shown at a point of their country" in end
+    assert "US/Nowhere at all/../\u00e9" in end
+    assert "Coordinates:" not in again
+    [summary] = place.glob("results/published/summaries/archive/by_region.tsv")
+    assert [line.split("\t")[:2] for line in summary.read_text("utf-8").splitlines()[1:]] == [
+        ["US/Nowhere at all/../\u00e9", "70"]
+    ]

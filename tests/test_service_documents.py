@@ -54,6 +54,17 @@ def test_gcp(tmp_path):
     ]
 
 
+def test_a_place_of_odd_characters_breaks_no_table(tmp_path):
+    entries = [
+        {"ip_prefix": "192.0.2.0/25", "region": " us-east\t-1\n"},
+        {"ip_prefix": "192.0.2.128/25", "region": 5, "scope": ["x"]},
+    ]
+    assert ranges(tmp_path, "AWS", {"prefixes": entries}) == [
+        ("192.0.2.0/25", "AWS/us-east -1"),
+        ("192.0.2.128/25", "AWS"),
+    ]
+
+
 def test_a_service_of_another_name_goes_by_its_name_alone(tmp_path):
     document = {"prefixes": [{"ipv4Prefix": "192.0.2.0/24", "scope": "somewhere"}]}
     assert ranges(tmp_path, "Cloud", document) == [("192.0.2.0/24", "Cloud")]
@@ -91,6 +102,10 @@ def test_a_block_a_line(tmp_path):
         ({"prefixes": ["x"]}, "names no address range"),
         ({"prefixes": [{"ip_prefix": "x"}]}, "names no address range"),
         ("5", "line 1: this is no CIDR block"),
+        ("[" * 100_000, "line 1: this is no CIDR block"),
+        ({"prefixes": None}, "no list of ranges"),
+        ({"prefixes": {"region": "x"}}, "no list of ranges"),
+        ({"prefixes": [], "ipv6_prefixes": 5}, "no list of ranges"),
     ],
 )
 def test_other_documents_are_refused(tmp_path, content, message):
@@ -128,6 +143,7 @@ def test_a_url_is_fetched_once_a_day_and_a_path_never(tmp_path):
         ((404, b"gone"), "HTTP 404", 1),
         (None, "no connection", 3),
         ((200, b"<html>maintenance</html>"), "no range document", 1),
+        ((200, {"prefixes": None}), "no range document", 1),
     ],
 )
 def test_a_failed_fetch_uses_the_last_good_copy(tmp_path, caplog, reply, reason, tries):
