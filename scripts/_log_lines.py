@@ -100,6 +100,8 @@ _MANY_TEXTS = ("ip_address", "key", "bytes_sent", "object_size", "total_ms", "tu
 
 _BEFORE_PROTOCOL = " HTTP/"
 _LINES_AT_A_TIME = 64
+_WORTH_COUNTING = 1000
+"""Where fewer than one line in so many is odd, a block is counted as a whole before its lines."""
 
 
 @dataclass(frozen=True)
@@ -368,15 +370,25 @@ def is_excluded(address: pl.Expr, rules: Rules) -> pl.Expr:
     return address.map_batches(look_up, pl.Boolean) if rules.excluded else pl.lit(False)
 
 
-def rows_to_doubt(block: stringzilla.Str, lines: stringzilla.Strs, usual: pl.Series) -> list[int]:
+def rows_to_doubt(
+    block: stringzilla.Str, lines: stringzilla.Strs, usual: pl.Series, odd: list[int]
+) -> list[int]:
     """The rows of a block whose lines hold more than their fields tell `read_clean`.
 
     Args:
         block: Whole lines.
         lines: The same, line by line.
         usual: Whether a line has a protocol in its place.
+        odd: The rows that `read_clean` did not decide.
     """
-    return rows_with_another_protocol(block, lines, usual) + rows_with_a_field_end(block, lines)
+    rows = rows_with_a_field_end(block, lines)
+    if len(odd) * _WORTH_COUNTING < len(usual):
+        others = usual.sum() - usual.gather(odd).sum()
+        if block.count(_BEFORE_PROTOCOL) == others + sum(
+            lines[row].count(_BEFORE_PROTOCOL) for row in odd
+        ):
+            return rows
+    return rows + rows_with_another_protocol(block, lines, usual)
 
 
 def rows_with_another_protocol(
@@ -432,19 +444,21 @@ def read(content: bytes, rules: Rules) -> Reading:
         .select(READ.keys())
     )
     block = stringzilla.Str(content)
-    certain = block.count(_BEFORE_PROTOCOL) == usual.sum() and b"\r" not in content
-    if certain and not classes.has_nulls():
+    odd = classes.is_null().arg_true().to_list()
+    # Every line with a protocol in its place has one; if there are no more, none has a second.
+    if not odd and block.count(_BEFORE_PROTOCOL) == usual.sum() and b"\r" not in content:
         return Reading(classes, kept.collect(), [])
 
     lines = block.split("\n")
-    doubtful = [] if certain else rows_to_doubt(block, lines, usual)
-    rows = classes.scatter(doubtful, None).is_null().arg_true()
-    odd = [memoryview(lines[row]).tobytes() for row in rows]
-    texts = pl.Series([line.decode("utf-8", "replace") for line in odd], dtype=pl.String)
-    exact = read_exact(pl.LazyFrame({"row": rows, "line": texts}), rules).collect()
+    doubtful = rows_to_doubt(block, lines, usual, odd)
+    rows = sorted({*odd, *doubtful})
+    unread = [memoryview(lines[row]).tobytes() for row in rows]
+    texts = [line.decode("utf-8", "replace") for line in unread]
+    schema = {"row": pl.UInt32, "line": pl.String}
+    exact = read_exact(pl.LazyFrame([rows, texts], schema), rules).collect()
     others = exact.lazy().filter(pl.col("class") == "kept")
     return Reading(
         classes.scatter(rows, exact["class"]),
         pl.concat([kept.filter(~pl.col("row").is_in(doubtful)), others]).sort("row").collect(),
-        [(rows[place], odd[place]) for place in (exact["class"] == "malformed").arg_true()],
+        [(rows[place], unread[place]) for place in (exact["class"] == "malformed").arg_true()],
     )

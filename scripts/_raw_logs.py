@@ -20,7 +20,7 @@ from _log import UserError
 
 BLOCK_BYTES = 24 << 20
 """How much of a day is in hand at once: large enough that a call into Polars costs nothing beside
-its work, small enough that memory is used again instead of being mapped anew."""
+its work, small enough that its memory is used again (`_memory.LARGEST`)."""
 
 _SEARCHED_BYTES = 1 << 16
 _PIECE_BYTES = 1 << 20

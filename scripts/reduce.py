@@ -2,7 +2,7 @@
 
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,6 +19,22 @@ from _tables import REDUCED, from_frames, write_table
 log = logging.getLogger(__name__)
 
 ROW_GROUP_SIZE = 1 << 19
+
+
+class Excluded:
+    """Answers whether an address is excluded; each is looked up once in a day."""
+
+    def __init__(self, blocks: Iterable[str]) -> None:
+        self._networks = Networks(unlabelled(blocks))
+        self._answers: dict[str, bool] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._networks)
+
+    def __contains__(self, address: str) -> bool:
+        if address not in self._answers:
+            self._answers[address] = address in self._networks
+        return self._answers[address]
 
 
 class Reduction:
@@ -70,7 +86,7 @@ def main(
     malformed = counts.with_suffix(".malformed")
     with replacing(malformed) as aside, aside.open("wb") as lines:
         aside.chmod(PRIVATE_FILE)
-        reduction = Reduction(Rules(operation, Networks(unlabelled(exclude_ips))), lines)
+        reduction = Reduction(Rules(operation, Excluded(exclude_ips)), lines)
         write_table(
             from_frames(reduction.kept(raw), REDUCED),
             requests,
