@@ -52,7 +52,6 @@ _DATE_FORMAT = "[%d/%b/%Y:%H:%M:%S"
 _TIME_FORMAT = "%d/%b/%Y:%H:%M:%S %z"
 _OPERATION = r"(?:REST|WEBSITE|S3|BATCH|SOAP)\.[A-Za-z0-9_.]+"
 _PROTOCOL = r"HTTP/[0-9]+(?:\.[0-9]+)?"
-_NUMBER = r"(?:[0-9]+|-)"
 _HEAD = (
     rf"^[^ ]* [^ ]* \[(?<time>{_TIME})\] (?<ip_address>[^ ]+) "
     # The requester may hold spaces, but no quote, or a forged user agent could name an operation.
