@@ -29,6 +29,9 @@ rule assign:
         f"{RESULTS}/benchmarks/assign/{{year}}-{{month}}.tsv"
     conda:
         CONDA
+    resources:
+        mem_mb=by_size(500, 15, most=4500),
+        runtime=by_size(5, 0.03),
     params:
         asset_logs=config["mapping"]["asset_logs"],
     script:

@@ -17,6 +17,9 @@ rule bin:
         f"{RESULTS}/benchmarks/bin/{{year}}-{{month}}.tsv"
     conda:
         CONDA
+    resources:
+        mem_mb=by_size(500, 15, most=4000),
+        runtime=by_size(5, 0.02),
     script:
         "../scripts/bin.py"
 

@@ -17,6 +17,7 @@ from _log import UserError, advice
 from _raw_logs import Day, find_days, fingerprint, newest_file, size_of
 from _refresh import Selection, as_text, fault_report, folder_of, now, plan, read_state, token
 from _report_parts import FIGURES, RUN_PAGE_PARTS, USAGE_PAGE_PARTS
+from _sizing import by_requests, by_size
 from _slurm import end_jobs, forget_jobs, note_jobs
 from _software import VERSION, git_commit
 from snakemake.exceptions import WorkflowError

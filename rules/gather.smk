@@ -24,6 +24,9 @@ checkpoint gather:
         f"{RESULTS}/benchmarks/gather.tsv"
     conda:
         CONDA
+    resources:
+        mem_mb=by_size(1000, 5, most=16000),
+        runtime=by_size(5, 0.05),
     params:
         months=of_months("{year}-{month}"),
         missing=missing_activity,

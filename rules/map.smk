@@ -21,6 +21,9 @@ rule map:
         f"{RESULTS}/benchmarks/map/{{dandiset}}.tsv"
     conda:
         CONDA
+    resources:
+        mem_mb=by_requests(1000, 100, most=4000),
+        runtime=by_requests(5, 0.1),
     params:
         assigned=f"{RESULTS}/assigned",
         asset_logs=config["mapping"]["asset_logs"],

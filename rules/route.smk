@@ -23,6 +23,9 @@ checkpoint route:
         f"{RESULTS}/benchmarks/route.tsv"
     conda:
         CONDA
+    resources:
+        mem_mb=by_size(1000, 1, most=8000),
+        runtime=by_size(5, 0.002),
     params:
         months=of_months("{year}-{month}"),
         missing=missing_routes,

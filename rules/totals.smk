@@ -27,5 +27,8 @@ rule totals:
         f"{RESULTS}/benchmarks/totals.tsv"
     conda:
         CONDA
+    resources:
+        mem_mb=by_size(1000, 5, most=16000),
+        runtime=by_size(5, 0.05),
     script:
         "../scripts/totals.py"

@@ -127,6 +127,7 @@ def main(
         ]
         dandisets[dandiset] = {
             "number_of_requesters": rows["number_of_requesters"][0],
+            "number_of_requests": rows["number_of_requests"].sum(),
             "content": content_digest(table, assets),
         }
         if any(changed):

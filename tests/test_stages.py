@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import assign
@@ -27,6 +28,7 @@ import route
 from _hashes import fingerprint, hash_address, read_salt
 from _listing import SNAPSHOT, read_snapshot
 from _log import UserError
+from _sizing import by_requests, by_size
 from _tables import (
     ACTIVITY,
     BINNED,
@@ -947,6 +949,31 @@ def test_weeks_begin_on_monday_and_have_a_column_for_each_type_that_occurs():
     weeks = by_type_per_week(usage)
     assert weeks.columns == ["week_start", "Video", "Miscellaneous"]
     assert weeks.rows() == [(dt.date(2021, 12, 27), 9, 0), (dt.date(2022, 1, 3), 4, 2)]
+
+
+# --- What jobs need ------------------------------------------------------------------------------
+
+
+def test_a_job_asks_for_what_its_input_needs_and_never_fails_for_lack_of_it(tmp_path: Path):
+    (tmp_path / "a").write_bytes(bytes(2_000_000))
+    files = [str(tmp_path / "a"), str(tmp_path / "not yet made")]
+    assert by_size(500, 10)(None, files, 1) == 520
+    assert by_size(500, 10)(None, files[1:], 2) == 1000
+    assert by_size(500, 10, most=510)(None, files, 3) == 1530
+
+
+def test_a_dandisets_job_asks_for_what_its_requests_need(tmp_path: Path):
+    table = tmp_path / "gathered.json"
+    job = SimpleNamespace(gathered=str(table)), SimpleNamespace(dandiset="000108")
+    needed = by_requests(1000, 100, most=4000)
+    assert needed(job[1], job[0], 1) == 1000
+    for requests_then, memory in ((7_000_000, 1700), (900_000_000, 4000)):
+        table.write_text(
+            json.dumps({"dandisets": {"000108": {"number_of_requests": requests_then}}})
+        )
+        os.utime(table, ns=(requests_then, requests_then))
+        assert needed(job[1], job[0], 1) == memory
+    assert needed(SimpleNamespace(dandiset="000003"), job[0], 2) == 2000
 
 
 # --- Publish -------------------------------------------------------------------------------------
