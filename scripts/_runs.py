@@ -72,7 +72,7 @@ class Runs:
         for part in parts.partition_by("portion", maintain_order=True):
             slices = [
                 pl.scan_parquet(self._paths[run]).slice(row, count)
-                for run, row, count in part.select("run", "row", "len").iter_rows()
+                for run, row, count in part.select("run", "row", "len").sort("run").iter_rows()
             ]
             yield pl.concat(slices).sort(self._by, maintain_order=True).collect()
 

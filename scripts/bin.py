@@ -11,6 +11,7 @@ import _threads  # noqa: F401
 import polars as pl
 from _lists import looked_up
 from _log import logging_to
+from _numbers import Numbers
 from _runs import (
     AT_ONCE,
     PORTION,
@@ -88,23 +89,6 @@ def windows(days: list[Path], at_once: int) -> list[Window]:
         for begin, end in pairwise([None, *sorted(cuts), None])
     ]
     return [window for window in found if window.days]
-
-
-class Numbers:
-    """Texts and their numbers, given out in the order in which the texts come up."""
-
-    def __init__(self) -> None:
-        self._categories = pl.Categories.random()
-        # Polars forgets the texts once no data have them any more.
-        self._kept = pl.Series(dtype=pl.Categorical(self._categories))
-
-    def of(self, texts: pl.Series) -> pl.Series:
-        """The number of each text."""
-        return texts.cast(self._kept.dtype).to_physical()
-
-    def texts(self) -> pl.Series:
-        """The texts in the order of their numbers."""
-        return pl.Series(list(self._categories), dtype=pl.String)
 
 
 def in_time_order(requests: Iterable[pl.DataFrame], addresses: Numbers) -> pl.DataFrame:

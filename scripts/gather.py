@@ -10,30 +10,49 @@ import _threads  # noqa: F401
 import polars as pl
 from _files import write_json
 from _log import logging_to
-from _tables import ACTIVITY, HASHES, PLACEMENTS, REQUESTERS, write_if_changed
+from _numbers import Numbers
+from _tables import ACTIVITY, PLACEMENTS, write_if_changed
 
 log = logging.getLogger(__name__)
 
-
-def with_hashes(requesters: Iterable[Path], hashes: Iterable[Path]) -> pl.LazyFrame:
-    """Who used which Dandiset in any month: `dandiset`, `hash`."""
-    months = [
-        pl.scan_parquet(who)
-        .join(pl.scan_parquet(keys).with_row_index("ip"), on="ip")
-        .select("dandiset", "hash")
-        for who, keys in zip(requesters, hashes, strict=True)
-    ]
-    empty = pl.LazyFrame(schema={"dandiset": REQUESTERS["dandiset"], "hash": HASHES["hash"]})
-    return pl.concat([empty, *months])
+USES_AT_ONCE = 16_000_000
+"""Uses of a Dandiset by an address that are put aside before those of several months are joined."""
 
 
-def count_requesters(uses: pl.LazyFrame) -> tuple[pl.DataFrame, int]:
-    """Distinct requesters of each Dandiset over all months, and of the whole archive."""
-    unique = uses.unique().collect()
+def count_requesters(
+    requesters: Iterable[Path], hashes: Iterable[Path]
+) -> tuple[pl.DataFrame, int]:
+    """Distinct requesters of each Dandiset over all months, and of the whole archive.
+
+    Args:
+        requesters: Who used which Dandiset, a table a month: `REQUESTERS`.
+        hashes: The hashes of each month's addresses: `HASHES`.
+
+    Returns:
+        `dandiset`, `number_of_requesters`; and the number of the archive.
+    """
+    dandisets, people = Numbers(), Numbers()
+    uses = [pl.DataFrame(schema={"dandiset": pl.UInt32, "person": pl.UInt32})]
+    for who, keys in zip(requesters, hashes, strict=True):
+        person = people.of(pl.read_parquet(keys)["hash"].bin.encode("hex"))
+        of_month = pl.read_parquet(who)
+        uses.append(
+            of_month.select(
+                dandisets.of(of_month["dandiset"]).alias("dandiset"),
+                person.gather(of_month["ip"]).alias("person"),
+            )
+        )
+        if sum(map(len, uses[1:])) > USES_AT_ONCE:
+            uses = [pl.concat(uses).unique()]
+    unique = pl.concat(uses).unique()
+    names = dandisets.texts()
     per_dandiset = unique.group_by("dandiset").agg(
         pl.len().cast(pl.Int64).alias("number_of_requesters")
     )
-    return per_dandiset, unique.get_column("hash").n_unique()
+    return (
+        per_dandiset.with_columns(pl.lit(names).gather(pl.col("dandiset")).alias("dandiset")),
+        unique["person"].n_unique(),
+    )
 
 
 def activity_of(months: list[str], objects: list[Path], requesters: pl.DataFrame) -> pl.DataFrame:
@@ -110,7 +129,7 @@ def main(
         mapped: The folder of mapped Dandisets. What has no activity any more is deleted there.
     """
     folder = gathered.parent
-    users, of_archive = count_requesters(with_hashes(requesters, hashes))
+    users, of_archive = count_requesters(requesters, hashes)
     activity = activity_of(months, objects, users)
     placements = placements_of(
         activity, pl.scan_parquet(dandiset_assets), pl.scan_parquet(dandiset_objects)

@@ -48,7 +48,7 @@ from _tables import (
     write_table,
 )
 from _usage import asset_type, by_date, by_label, by_type_per_week, counts
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 A, B, Z = "blobs/aaa/aaa/aaaaaa-1", "blobs/bbb/bbb/bbbbbb-2", "zarr/zzzzzz-3"
@@ -196,7 +196,15 @@ MANY_DAYS = st.lists(
 )
 
 
+OF_LATER_RUN_ALONE = [
+    [(0, "-", A, 0, 200)] * 12 + [(0, "-", B, 0, 200)],
+    [(107_206, "-", A, 0, 200)] * 4 + [(107_207, "-", B, 1, 200)],
+]
+"""A portion may begin with rows of a later run, but go on with those of an earlier one."""
+
+
 @settings(max_examples=60, deadline=None)
+@example(OF_LATER_RUN_ALONE, 1, 3, 1)
 @given(MANY_DAYS, st.integers(1, 20), st.integers(1, 20), st.integers(1, 5))
 def test_a_large_month_is_binned_as_a_small_one(
     days: list[list[tuple]], at_once: int, portion: int, longest_row: int
