@@ -172,7 +172,8 @@ def slices(chunk: pl.DataFrame) -> Iterator[pl.DataFrame]:
         The columns of the chunk, a row a request, and its `place` in its list.
     """
     size = chunk["status"].list.len().cast(pl.Int64)
-    ends = (size.cum_sum() // SLICE).rle().struct.field("len").cum_sum().to_list()
+    # A month without requests has a slice without any, or else there is nothing to add up.
+    ends = (size.cum_sum() // SLICE).rle().struct.field("len").cum_sum().to_list() or [0]
     lists = [name for name in chunk.columns if name != "object"]
     for begin, end in zip([0, *ends], ends, strict=False):
         yield (
