@@ -27,6 +27,8 @@ rule assign:
         f"{RESULTS}/logs/assign/{{year}}-{{month}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/assign/{{year}}-{{month}}.tsv"
+    group:
+        in_group("assigned", f"{RESULTS}/logs/assign/{{year}}-{{month}}.log")
     conda:
         CONDA
     resources:

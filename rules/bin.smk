@@ -15,6 +15,8 @@ rule bin:
         f"{RESULTS}/logs/bin/{{year}}-{{month}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/bin/{{year}}-{{month}}.tsv"
+    group:
+        in_group("months", f"{RESULTS}/logs/bin/{{year}}-{{month}}.log")
     conda:
         CONDA
     resources:

@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from _attempts import last_attempt, next_number
 from _config import check, config_digest, excluded_years, exclusion_token, found, is_url, selects
 from _files import AT_WORK, hold, holder, keep_private, made_once, sweep
-from _log import UserError, advice
+from _log import UserError, advice, has_failed
 from _raw_logs import Day, find_days, fingerprint, newest_file, size_of
 from _refresh import Selection, as_text, fault_report, folder_of, now, plan, read_state, token
 from _report_parts import FIGURES, RUN_PAGE_PARTS, USAGE_PAGE_PARTS
@@ -123,6 +123,21 @@ def take_over_jobs() -> None:
     # Snakemake's plugin for Slurm has this, other executors do not.
     if name := getattr(workflow.scheduler._executor, "run_uuid", None):
         note_jobs(SLURM_NOTE, name)
+
+
+def in_group(name: str, log: str):
+    """A group function: the group of small jobs that share one of the cluster, for a rule's log.
+
+    A group fails as a whole. So what failed the last time is left alone, not to hold up others.
+    """
+
+    def group_of(wildcards) -> str | None:
+        if not workflow.is_main_process:
+            return name
+        alone = workflow.local_exec or has_failed(Path(log.format(**wildcards)))
+        return None if alone else name
+
+    return group_of
 
 
 def raw_day(wildcards) -> list[str]:

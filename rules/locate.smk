@@ -18,6 +18,8 @@ rule hash_addresses:
         f"{RESULTS}/logs/hash_addresses/{{year}}-{{month}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/hash_addresses/{{year}}-{{month}}.tsv"
+    group:
+        in_group("months", f"{RESULTS}/logs/hash_addresses/{{year}}-{{month}}.log")
     conda:
         CONDA
     params:

@@ -19,6 +19,8 @@ rule map:
         f"{RESULTS}/logs/map/{{dandiset}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/map/{{dandiset}}.tsv"
+    group:
+        in_group("dandisets", f"{RESULTS}/logs/map/{{dandiset}}.log")
     conda:
         CONDA
     resources:

@@ -15,6 +15,8 @@ rule reduce:
         f"{RESULTS}/logs/reduce/{{year}}-{{month}}-{{day}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/reduce/{{year}}-{{month}}-{{day}}.tsv"
+    group:
+        in_group("days", f"{RESULTS}/logs/reduce/{{year}}-{{month}}-{{day}}.log")
     conda:
         CONDA
     params:

@@ -103,3 +103,11 @@ def _opened(path: Path) -> _LogFile:
     to_file = _LogFile(path, mode="w", encoding="utf-8")
     to_file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     return to_file
+
+
+def has_failed(path: Path) -> bool:
+    """Whether a job wrote an error into its log the last time that it ran."""
+    try:
+        return b" ERROR " in path.read_bytes()
+    except FileNotFoundError:
+        return False
