@@ -14,6 +14,7 @@ from _attempts import last_attempt, next_number
 from _config import check, config_digest, excluded_years, exclusion_token, found, is_url, selects
 from _files import AT_WORK, hold, holder, keep_private, made_once, sweep
 from _log import UserError, advice, has_failed
+from _object_store import StoredDay, is_object_store, list_days, local_place, remember, stored_input
 from _raw_logs import Day, find_days, fingerprint, newest_file, size_of
 from _refresh import Selection, as_text, fault_report, folder_of, now, plan, read_state, token
 from _report_parts import FIGURES, RUN_PAGE_PARTS, USAGE_PAGE_PARTS
@@ -33,8 +34,19 @@ try:
         Path(workflow.basedir),
         lists_dandisets=LISTS_DANDISETS,
     )
-    RAW_LOGS = found(config["raw_logs"], Path(workflow.basedir))
-    RAW_DAYS, STRAYS = find_days(RAW_LOGS)
+    if is_object_store(config["raw_logs"]):
+        RAW_LOGS = local_place(config["raw_logs"])
+        LISTING = list_days(
+            config["raw_logs"],
+            config["storage"]["s3"],
+            Path(config["cache"]),
+            is_listed=not workflow.is_main_process,
+        )
+        RAW_DAYS, STRAYS = LISTING.days, LISTING.strays
+    else:
+        RAW_LOGS = found(config["raw_logs"], Path(workflow.basedir))
+        LISTING = None
+        RAW_DAYS, STRAYS = find_days(RAW_LOGS)
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
@@ -107,6 +119,8 @@ def take_folders() -> None:
         keep_private(Path(CACHE))
         # A job that is killed leaves its settings there, and with them excluded addresses.
         keep_private(EXCLUSION_KEY.parent)
+        if LISTING:
+            remember(LISTING, config["raw_logs"], config["storage"]["s3"], Path(CACHE))
         made_once(EXCLUSION_KEY, secrets.token_hex(32))
         sweep(Path(RESULTS), "*", "reduced/*/*")
         sweep(Path(CACHE), "*", "dandisets/*/*")
@@ -144,11 +158,14 @@ def raw_day(wildcards) -> list[str]:
     """The raw log of a day: its file, or its folder and the newest of the files in it.
 
     The folder's own time tells of files that came or went, its newest file's of one that changed.
+    Of a day in an object store `raw_stored` tells.
     """
     path = RAW_DAYS.get(Day(wildcards.year, wildcards.month, wildcards.day))
     if path is None:
         # Not there (any more). A reduced day keeps counting without it.
         return [f"{RAW_LOGS}/{wildcards.year}/{wildcards.month}/{wildcards.day}.log"]
+    if isinstance(path, StoredDay):
+        return [stored_input(path)]
     return (
         [str(path)] if path.is_file() else list(dict.fromkeys(map(str, (path, newest_file(path)))))
     )
@@ -157,13 +174,23 @@ def raw_day(wildcards) -> list[str]:
 def raw_state(wildcards) -> str:
     """What a raw day's files look like: that one changed shows even where its time was set back."""
     path = RAW_DAYS.get(Day(wildcards.year, wildcards.month, wildcards.day))
+    if isinstance(path, StoredDay):
+        return path.etags
     return fingerprint(path) if path else ""
 
 
 def raw_bytes(wildcards) -> int:
     """The size of a raw day on disk."""
     path = RAW_DAYS.get(Day(wildcards.year, wildcards.month, wildcards.day))
+    if isinstance(path, StoredDay):
+        return path.bytes
     return size_of(path) if path else 0
+
+
+def raw_stored(wildcards) -> dict | None:
+    """Where a day is in an object store, for the job that fetches it; else None."""
+    day = RAW_DAYS.get(Day(wildcards.year, wildcards.month, wildcards.day))
+    return day._asdict() if isinstance(day, StoredDay) else None
 
 
 def days_of_month(pattern: str):

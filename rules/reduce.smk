@@ -1,6 +1,7 @@
 """A raw day -> the requests that count.
 
-NEEDS  {raw_logs}/{year}/{month}/{day}.log, .log.gz, .log.zst or a folder of delivered files
+NEEDS  {raw_logs}/{year}/{month}/{day}.log, .log.gz, .log.zst or a folder of delivered files; from an
+       object store the job fetches its day itself
 MAKES  reduced/{year}/{month}/{day}.parquet, .json, .malformed if there are any   (private)
 """
 
@@ -21,6 +22,7 @@ rule reduce:
         CONDA
     params:
         state_of_raw=raw_state,
+        stored=raw_stored,
         operation=config["operation"],
         exclusions=lambda wildcards: exclusion_token(config["exclude"]["ips"], EXCLUSION_KEY),
     script:

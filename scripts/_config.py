@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from _log import UserError
+from _object_store import address, check_plugin, is_object_store
 
 Config = dict[str, Any]
 
@@ -55,7 +56,9 @@ def check(config: Config, base: Path, *, lists_dandisets: bool = True) -> None:
 
 
 def _problems(config: Config, base: Path) -> Iterator[str]:
-    if not found(config["raw_logs"], base).is_dir():
+    if is_object_store(config["raw_logs"]):
+        yield from _object_store_problems(config["raw_logs"])
+    elif not found(config["raw_logs"], base).is_dir():
         yield f"raw_logs: there is no folder {config['raw_logs']}."
     for block in config["exclude"]["ips"]:
         try:
@@ -69,6 +72,14 @@ def _problems(config: Config, base: Path) -> Iterator[str]:
         )
     yield from _dandi_problems(config["dandi"], base)
     yield from _region_problems(config["regions"], base)
+
+
+def _object_store_problems(raw_logs: str) -> Iterator[str]:
+    try:
+        address(raw_logs)
+        check_plugin()
+    except UserError as error:
+        yield str(error)
 
 
 def _dandi_problems(dandi: Config, base: Path) -> Iterator[str]:
@@ -113,7 +124,7 @@ def config_digest(config: Config) -> str:
     counts = {
         key: value
         for key, value in config.items()
-        if key not in {"raw_logs", "results", "cache", "dandi", "status"}
+        if key not in {"raw_logs", "storage", "results", "cache", "dandi", "status"}
     }
     regions = {key: value for key, value in config["regions"].items() if key != "mmdb"}
     counts["regions"] = {**regions, "services": list(regions["services"])}

@@ -50,6 +50,14 @@ class Day(NamedTuple):
         return "/".join(self)
 
 
+def named_day(year: str, month: str, name: str, *, is_folder: bool) -> Day | None:
+    """The day whose file or folder has this name in a month's folder; None if it is no day's."""
+    found = _DAY.fullmatch(name)
+    if not found or (found[2] == "") != is_folder:
+        return None
+    return Day.parse(year, month, found[1])
+
+
 def find_days(folder: Path) -> tuple[dict[Day, Path], list[Path]]:
     """Find the days below a folder of raw logs.
 
@@ -65,9 +73,8 @@ def find_days(folder: Path) -> tuple[dict[Day, Path], list[Path]]:
     for year in _visible(folder):
         for month in _visible(year) if year.is_dir() else ():
             for path in _visible(month) if month.is_dir() else ():
-                name = _DAY.fullmatch(path.name)
-                day = Day.parse(year.name, month.name, name[1]) if name else None
-                if day is None or (name[2] == "") != path.is_dir():
+                day = named_day(year.name, month.name, path.name, is_folder=path.is_dir())
+                if day is None:
                     strays.append(path)
                 elif day in days:
                     raise UserError(

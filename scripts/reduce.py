@@ -3,8 +3,9 @@
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import _threads  # noqa: F401
 import polars as pl
@@ -13,6 +14,7 @@ from _files import PRIVATE_FILE, replacing, write_json
 from _log import logging_to
 from _log_lines import CLASSES, Rules, read
 from _memory import keep_freed_memory
+from _object_store import StoredDay, at_hand
 from _raw_logs import blocks
 from _tables import REDUCED, from_frames, write_table
 
@@ -99,10 +101,28 @@ def main(
     log.info("%s: %s", raw, reduction.counts)
 
 
+def raw_at_hand(
+    raw: str, stored: dict[str, Any] | None, config: dict[str, Any], requests: Path
+) -> AbstractContextManager[Path]:
+    """Where the raw day is: there already, or fetched from its object store for this job alone."""
+    if stored is None:
+        return nullcontext(Path(raw))
+    folder = requests.with_name(f".{requests.stem}.raw.part")
+    return at_hand(StoredDay(**stored), config["storage"]["s3"], folder)
+
+
 if "snakemake" in globals():
-    with logging_to(snakemake.log[0]):
+    with (
+        logging_to(snakemake.log[0]),
+        raw_at_hand(
+            snakemake.input.raw[0],
+            snakemake.params.stored,
+            snakemake.config,
+            Path(snakemake.output.requests),
+        ) as raw,
+    ):
         main(
-            raw=Path(snakemake.input.raw[0]),
+            raw=raw,
             requests=Path(snakemake.output.requests),
             counts=Path(snakemake.output.counts),
             operation=snakemake.params.operation,

@@ -102,6 +102,7 @@ def test_a_short_configuration_gets_its_defaults():
     check(config, ROOT)
     assert config == {
         "raw_logs": "tests/example/raw",
+        "storage": {"s3": {"tries": 5, "relist_days": 14, "list_all_days": 30}},
         "results": "results",
         "cache": "cache",
         "operation": "REST.GET.OBJECT",
