@@ -22,6 +22,9 @@ rule hash_addresses:
         in_group("months", f"{RESULTS}/logs/hash_addresses/{{year}}-{{month}}.log")
     conda:
         CONDA
+    resources:
+        mem_mb=by_size(1000, 10),
+        runtime=by_size(5, 0.1),
     params:
         cache=CACHE,
     script:

@@ -20,6 +20,9 @@ rule reduce:
         in_group("days", f"{RESULTS}/logs/reduce/{{year}}-{{month}}-{{day}}.log")
     conda:
         CONDA
+    resources:
+        mem_mb=by_size(2000, 0),
+        runtime=by_size(10, 0.01),
     params:
         state_of_raw=raw_state,
         stored=raw_stored,

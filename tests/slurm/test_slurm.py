@@ -97,15 +97,15 @@ def test_small_jobs_share_one_of_slurm(submitted):
     assert len(rules) == len({*profile()["group-components"], "route", "gather"})
 
 
-def test_the_profile_sizes_every_rule_that_is_submitted(submitted):
-    """Also a rule that is new: either it says that it is local, or the profile knows it."""
+def test_every_job_that_is_submitted_says_what_it_needs(submitted):
+    """Also one of a new rule: either it says that it is local, or how long it takes."""
     _, result, _ = submitted
-    headers = re.findall(r"^ *((?:local)?)(?:rule|checkpoint) (\w+):$", output_of(result), re.M)
-    sized = profile()["set-resources"]
-    assert {rule for local, rule in headers if not local} == sized.keys()
-    for rule, resources in sized.items():
-        for attempt in ("mem_mb", "runtime"):
-            assert resources[attempt].endswith("* attempt"), rule
+    jobs = re.findall(
+        r"^( *)(?:rule|checkpoint) (\w+):\n((?:\1 {4}.*\n)+)", output_of(result), re.MULTILINE
+    )
+    told = {rule: re.findall(r"(\w+)=[0-9]+", block) for _, rule, block in jobs}
+    assert {"reduce", "bin", "hash_addresses", "route", "assign", "gather", "map"} <= told.keys()
+    assert [rule for rule, names in told.items() if not {"mem_mb", "runtime"} <= {*names}] == []
 
 
 def test_the_logs_of_slurm_hold_no_address_and_no_salt(submitted):
