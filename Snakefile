@@ -43,6 +43,7 @@ localrules:
     totals,
     coordinates,
     provenance,
+    reconcile,
     publish,
     report_usage,
     report_figures,
@@ -67,6 +68,7 @@ include: "rules/assign.smk"
 include: "rules/gather.smk"
 include: "rules/map.smk"
 include: "rules/totals.smk"
+include: "rules/reconcile.smk"
 include: "rules/coordinates.smk"
 include: "rules/provenance.smk"
 include: "rules/publish.smk"

@@ -15,6 +15,7 @@ from _config import check, config_digest, excluded_years, exclusion_token, found
 from _files import AT_WORK, hold, holder, keep_private, made_once, sweep
 from _log import UserError, advice, has_failed
 from _object_store import StoredDay, is_object_store, list_days, local_place, remember, stored_input
+from _published import is_as_noted
 from _raw_logs import Day, find_days, fingerprint, newest_file, size_of
 from _refresh import Selection, as_text, fault_report, folder_of, now, plan, read_state, token
 from _report_parts import FIGURES, RUN_PAGE_PARTS, USAGE_PAGE_PARTS
@@ -311,7 +312,7 @@ def results_of_run() -> list[str]:
                 "region_codes_to_coordinates.yaml",
             )
         ),
-        f"{RESULTS}/published/totals.json",
+        f"{RESULTS}/published.json",
     ]
 
 

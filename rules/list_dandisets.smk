@@ -78,7 +78,7 @@ rule snapshot:
 rule check_dandisets:
     input:
         fetched=f"{RESULTS}/dandisets/fetched.json",
-        published=f"{RESULTS}/published/totals.json",
+        published=f"{RESULTS}/published.json",
     output:
         checked=touch(f"{RESULTS}/dandisets/checked"),
     log:

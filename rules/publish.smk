@@ -1,8 +1,24 @@
 """Exact figures -> what can be shared: rounded, in the form that the public usage page reads.
 
-NEEDS  mapped/, provenance.json
-MAKES  published/
+NEEDS  mapped/, reconciled.json, provenance.json
+MAKES  published/, published.json
+
+Snakemake deletes the declared output of a job before the job begins. Others read published/ at any
+time, so what is declared is a note of its content beside it, and the folder itself is only ever
+exchanged for another as a whole.
 """
+
+PUBLISHED = f"{RESULTS}/published.json"
+
+
+def forget_note_of_lost_files() -> None:
+    """Delete the note if the folder is not as it says, so that the folder is made again."""
+    if not is_as_noted(Path(RESULTS) / "published", Path(PUBLISHED)):
+        Path(PUBLISHED).unlink()
+
+
+if workflow.is_main_process:
+    forget_note_of_lost_files()
 
 
 rule publish:
@@ -14,9 +30,10 @@ rule publish:
         by_region=f"{RESULTS}/mapped/archive_summary_by_region.tsv",
         by_type=f"{RESULTS}/mapped/archive_summary_by_asset_type_per_week.tsv",
         coordinates=f"{RESULTS}/mapped/region_codes_to_coordinates.yaml",
+        reconciled=f"{RESULTS}/reconciled.json",
         provenance=f"{RESULTS}/provenance.json",
     output:
-        totals=f"{RESULTS}/published/totals.json",
+        note=PUBLISHED,
     log:
         f"{RESULTS}/logs/publish.log",
     benchmark:
@@ -24,7 +41,10 @@ rule publish:
     conda:
         CONDA
     params:
+        published=f"{RESULTS}/published",
         minimum=config["privacy"]["minimum"],
         round_to=config["privacy"]["round_to"],
+        after=config["publish"].get("after"),
+        after_done=f"{RESULTS}/published.after.json",
     script:
         "../scripts/publish.py"

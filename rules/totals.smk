@@ -1,7 +1,7 @@
 """All months -> the figures of the archive, and the totals of every Dandiset.
 
 NEEDS  assigned/{year}-{month}.dandisets_by_day.parquet, .dandisets_by_region.parquet,
-       .objects.parquet, activity/, accounting.tsv
+       .objects.parquet, activity/
 MAKES  mapped/archive_summary_by_day.tsv, mapped/archive_summary_by_region.tsv,
        mapped/archive_summary_by_asset_type_per_week.tsv,
        mapped/all_dandiset_totals.json, mapped/archive_totals.json
@@ -14,7 +14,6 @@ rule totals:
         by_region=of_months(f"{RESULTS}/assigned/{{year}}-{{month}}.dandisets_by_region.parquet"),
         objects=of_months(f"{RESULTS}/assigned/{{year}}-{{month}}.objects.parquet"),
         gathered=f"{RESULTS}/activity/gathered.json",
-        accounting=f"{RESULTS}/accounting.tsv",
     output:
         by_day=f"{RESULTS}/mapped/archive_summary_by_day.tsv",
         by_region=f"{RESULTS}/mapped/archive_summary_by_region.tsv",

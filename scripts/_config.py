@@ -124,7 +124,7 @@ def config_digest(config: Config) -> str:
     counts = {
         key: value
         for key, value in config.items()
-        if key not in {"raw_logs", "storage", "results", "cache", "dandi", "status"}
+        if key not in {"raw_logs", "storage", "results", "cache", "dandi", "status", "publish"}
     }
     regions = {key: value for key, value in config["regions"].items() if key != "mmdb"}
     counts["regions"] = {**regions, "services": list(regions["services"])}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
 import fcntl
 import json
 import os
@@ -97,9 +99,14 @@ def holder(folder: Path) -> str:
 
 
 def sweep(root: Path, *below: str) -> None:
-    """Delete what killed runs left half made in a folder and those below it that patterns name."""
+    """Delete what killed runs left half made in a folder and those below it that patterns name.
+
+    What stood in a folder's place before is put back if the folder itself is not there.
+    """
     for folder in (root, *(found for pattern in below for found in root.glob(pattern))):
-        for end in ("part", "fresh", "old"):
+        for path in folder.glob(".*.old"):
+            mend(path.with_name(path.name.removeprefix(".").removesuffix(".old")))
+        for end in ("part", "fresh"):
             for path in folder.glob(f".*.{end}"):
                 if path.is_dir():
                     shutil.rmtree(path)
@@ -133,10 +140,53 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def swap(fresh: Path, folder: Path) -> None:
-    """Put a fresh folder in the place of what stood there."""
-    old = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
+    """Put a fresh folder in the place of what stood there, which is deleted.
+
+    Where the system can exchange two names at once, as Linux can, there is no moment without the
+    folder. Elsewhere there is, and a kill then leaves none until `mend` is called.
+    """
+    mend(folder)
+    old = _old(folder)
+    if not folder.exists():
+        fresh.rename(folder)
+    elif exchange(fresh, folder):
+        fresh.rename(old)
+    else:
         folder.rename(old)
-    fresh.rename(folder)
+        fresh.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def mend(folder: Path) -> None:
+    """Put back, or away, what a killed `swap` left beside a folder."""
+    old = _old(folder)
+    if old.exists() and not folder.exists():
+        old.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _old(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.old")
+
+
+AT_FDCWD = -100
+RENAME_EXCHANGE = 2
+CANNOT_EXCHANGE = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Let two paths change names at once; say whether the system and its file system can.
+
+    Raises:
+        OSError: They can, but these two cannot be exchanged.
+    """
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        return False
+    names = (os.fsencode(one), os.fsencode(other))
+    if not renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE):
+        return True
+    number = ctypes.get_errno()
+    if number in CANNOT_EXCHANGE:
+        return False
+    raise OSError(number, os.strerror(number), str(one), None, str(other))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,37 @@ def read_summary(path: Path) -> pl.DataFrame:
         path, separator="\t", quote_char=None, infer_schema=False, empty_string_is_null=False
     )
     return table.with_columns(pl.col(table.columns[1:]).cast(pl.Int64))
+
+
+def read_summaries(mapped: Path, dandisets: Iterable[str], kind: str, label: str) -> pl.DataFrame:
+    """Read the summaries of one kind of several Dandisets, as far as they are there.
+
+    Args:
+        mapped: The folder of exact figures.
+        dandisets: Their ids.
+        kind: `day`, `region` or `asset`.
+        label: Its first column.
+
+    Returns:
+        `dandiset`, the label and the counts, in the order of the Dandisets and of their rows.
+    """
+    paths = [mapped / name / f"dandiset_summary_by_{kind}.tsv" for name in dandisets]
+    paths = [path for path in paths if path.exists()]
+    schema = {label: pl.String, **dict.fromkeys(COUNTED, pl.Int64)}
+    if not paths:
+        return pl.DataFrame(schema={"dandiset": pl.String, **schema})
+    return (
+        pl.scan_csv(
+            paths,
+            separator="\t",
+            quote_char=None,
+            schema=schema,
+            empty_string_is_null=False,
+            include_file_paths="path",
+        )
+        .select(pl.col("path").str.extract("([^/]+)/[^/]+$").alias("dandiset"), *schema)
+        .collect()
+    )
 
 
 CLOUDS = ("AWS", "GCP")

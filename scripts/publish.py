@@ -8,8 +8,10 @@ from typing import Any
 
 import _threads  # noqa: F401
 import polars as pl
-from _files import swap, write_json
+from _after import run_after
+from _files import mend, swap, write_json
 from _log import logging_to
+from _published import account_of, digest_of_content
 from _summaries import read_summary, write_summary
 
 log = logging.getLogger(__name__)
@@ -96,10 +98,13 @@ def main(
     coordinates: Path,
     provenance: Path,
     published: Path,
+    note: Path,
     minimum: int,
     round_to: int,
+    after: str | None,
+    after_done: Path,
 ) -> None:
-    """Write a fresh folder of published files and swap it in.
+    """Write a fresh folder of published files, and swap it in unless the same stands there.
 
     Every Dandiset is published that has a summary below `mapped`, by this run or an earlier one.
 
@@ -109,9 +114,16 @@ def main(
         provenance: What the figures were made of and with.
         published: Where it goes: `totals.json`, `archive_totals.json`, `provenance.json`,
             `region_codes_to_coordinates.yaml` and `summaries/{id}/by_*.tsv`.
+        note: Where it is noted what stands in `published` then: see `_published`.
         minimum: Counts below it are not told.
         round_to: Other counts are multiples of it.
+        after: The command to run when what is published has changed; None for none.
+        after_done: Where it is noted for what the command was last run.
+
+    Raises:
+        UserError: The command failed.
     """
+    mend(published)
     fresh = published.with_name(f".{published.name}.part")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
@@ -134,8 +146,15 @@ def main(
     write_json(fresh / "totals.json", totals)
     shutil.copyfile(coordinates, fresh / coordinates.name)
     shutil.copyfile(provenance, fresh / provenance.name)
-    swap(fresh, published)
+    account = account_of(fresh)
+    if published.exists() and digest_of_content(published) == account["content"]:
+        shutil.rmtree(fresh)
+    else:
+        swap(fresh, published)
     log.info("%d Dandisets", len(totals))
+    if after is not None:
+        run_after(after, published, account["content"], after_done)
+    write_json(note, account)
 
 
 if "snakemake" in globals():
@@ -144,7 +163,10 @@ if "snakemake" in globals():
             mapped=Path(snakemake.input.archive).parent,
             coordinates=Path(snakemake.input.coordinates),
             provenance=Path(snakemake.input.provenance),
-            published=Path(snakemake.output.totals).parent,
+            published=Path(snakemake.params.published),
+            note=Path(snakemake.output.note),
             minimum=snakemake.params.minimum,
             round_to=snakemake.params.round_to,
+            after=snakemake.params.after,
+            after_done=Path(snakemake.params.after_done),
         )

@@ -7,8 +7,8 @@ from pathlib import Path
 import _threads  # noqa: F401
 import polars as pl
 from _files import write_json
-from _log import UserError, logging_to
-from _summaries import read_accounting, totals, totals_by_version, write_summary
+from _log import logging_to
+from _summaries import totals, totals_by_version, write_summary
 from _tables import DANDISETS_BY_DAY, DANDISETS_BY_REGION, DIGESTS, PLACEMENTS
 from _usage import add_up, by_date, by_label, by_type_per_week
 
@@ -22,27 +22,12 @@ def scan(paths: list[Path], schema: pl.Schema) -> pl.LazyFrame:
     return pl.scan_parquet(paths, schema=schema) if paths else pl.LazyFrame(schema=schema)
 
 
-def check(requests: int, accounting: Path) -> None:
-    """Compare the requests of the archive with the lines that were kept.
-
-    Raises:
-        UserError: They differ.
-    """
-    kept = read_accounting(accounting)["kept"].sum()
-    if requests != kept:
-        raise UserError(
-            f"{kept} lines were kept, but the archive has {requests} requests. Nothing is "
-            "published. Delete the folder binned/ of the results and run again, and report this."
-        )
-
-
 def main(
     *,
     by_day: list[Path],
     by_region: list[Path],
     objects: list[Path],
     gathered: Path,
-    accounting: Path,
     archive_by_day: Path,
     archive_by_region: Path,
     archive_by_type: Path,
@@ -56,22 +41,17 @@ def main(
         by_region: The same by region: `DANDISETS_BY_REGION`.
         objects: The same by object: `DIGESTS`.
         gathered: What `gather` found; the tables beside it name the assets.
-        accounting: The accounts of all days.
         archive_by_day: Where the archive's summary by day goes.
         archive_by_region: Where its summary by region goes.
         archive_by_type: Where its bytes by asset type and week go.
         dandisets: Where the totals per Dandiset go, and those of `undetermined`.
         archive: Where the totals of the archive go.
-
-    Raises:
-        UserError: The requests do not add up to the lines that were kept.
     """
     found = json.loads(gathered.read_text())
     daily = scan(by_day, DANDISETS_BY_DAY).collect().lazy()
     regional = add_up(scan(by_region, DANDISETS_BY_REGION), ["dandiset", "region"]).collect().lazy()
 
     of_archive = totals(regional, found["archive"]["number_of_requesters"])
-    check(of_archive["total_number_of_requests"], accounting)
 
     write_summary(by_date(daily), archive_by_day)
     write_summary(by_label(regional, "region"), archive_by_region)
@@ -126,7 +106,6 @@ if "snakemake" in globals():
             by_region=[Path(path) for path in snakemake.input.by_region],
             objects=[Path(path) for path in snakemake.input.objects],
             gathered=Path(snakemake.input.gathered),
-            accounting=Path(snakemake.input.accounting),
             archive_by_day=Path(snakemake.output.by_day),
             archive_by_region=Path(snakemake.output.by_region),
             archive_by_type=Path(snakemake.output.by_type),

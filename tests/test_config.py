@@ -129,6 +129,7 @@ def test_a_short_configuration_gets_its_defaults():
         "mapping": {"asset_logs": True},
         "privacy": {"minimum": 50, "round_to": 20},
         "status": {},
+        "publish": {},
     }
 
 

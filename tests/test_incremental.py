@@ -174,7 +174,7 @@ def round_otherwise(folder: Path) -> None:
 
 # --- The jobs that they take ---------------------------------------------------------------------
 
-OF_FIGURES = {"totals", "coordinates", "publish"}
+OF_FIGURES = {"totals", "coordinates", "reconcile", "publish"}
 OF_ANY = {"route", "gather"}
 OF_A_RAW_DAY = OF_ANY | OF_FIGURES | {"accounting", "locate", "provenance"}
 OF_A_LISTING = OF_ANY | {"list_dandisets", "provenance", "publish"}
@@ -207,7 +207,7 @@ MORE_CHANGES: dict[Change, set[str]] = {
     remove_delivery: OF_A_RAW_DAY | month("2022-01") | {"reduce 2022-01-06", "map 000003"},
     list_again: OF_A_LISTING | OF_FIGURES | {"assign 2022-01", "assign 2022-02", "map 000002"},
     ask_provider: OF_ANY | OF_FIGURES | {"locate", "provenance", "assign 2022-01", "map 000003"},
-    leave_out_logs: {"provenance", "publish"}
+    leave_out_logs: {"provenance", "reconcile", "publish"}
     | {f"map {dandiset}" for dandiset in ("000001", "000002", "000003", "undetermined")},
 }
 """Much like some of the others: they take their time in the slow tests alone."""
@@ -371,7 +371,7 @@ def test_year_left_out_goes_and_comes_back(first: Path, archive: Path, tmp_path:
 # --- What is lost comes back ---------------------------------------------------------------------
 
 LOST: dict[tuple[str, ...], set[str]] = {
-    ("mapped/000003",): {"map 000003", "publish"},
+    ("mapped/000003",): {"map 000003", "reconcile", "publish"},
     ("mapped/archive_totals.json", "mapped/archive_summary_by_day.tsv"): OF_FIGURES,
     ("mapped/region_codes_to_coordinates.yaml",): {"coordinates", "publish"},
     ("lookup/2022-01.parquet", "lookup/2022-02.regions.parquet"): {"route", "gather"},
@@ -379,8 +379,8 @@ LOST: dict[tuple[str, ...], set[str]] = {
     ("assigned/2022-01.parquet", "assigned/2022-02.labels.parquet"): {
         *("assign 2022-01", "assign 2022-02", "gather")
     },
-    ("published",): {"publish"},
-    ("accounting.tsv",): {"accounting", "totals", "coordinates", "provenance", "publish"},
+    ("published/summaries",): {"publish"},
+    ("accounting.tsv",): {"accounting", "reconcile", "provenance", "publish"},
 }
 """What is lost at the same time, and the jobs that bring it back."""
 
@@ -434,7 +434,7 @@ def test_half_made_dandiset_that_is_now_left_out_is_not_published(archive: Path)
     # Snakemake deletes it when the job begins that makes it anew.
     remove(archive / "results/mapped/000003/dandiset_totals.json")
     configure(archive, exclude={"ips": [], "years": [], "dandisets": ["000003"]})
-    assert update(archive) == {"provenance", "publish"}
+    assert update(archive) == {"provenance", "reconcile", "publish"}
     names = {path.name for path in (archive / "results/published/summaries").iterdir()}
     assert names == {"000001", "000002", "archive", "undetermined"}
 
