@@ -415,3 +415,14 @@ def tell_failed_run() -> None:
             page_file=page,
         )
         logger.info(f"How the run went: {page}")
+
+
+def forget_note_of_lost_files() -> None:
+    """Delete the note of what is published if the folder is not so, to have it made again."""
+    note = Path(RESULTS) / "published.json"
+    if not is_as_noted(Path(RESULTS) / "published", note):
+        note.unlink(missing_ok=True)
+
+
+if workflow.is_main_process:
+    forget_note_of_lost_files()

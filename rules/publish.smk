@@ -8,18 +8,6 @@ time, so what is declared is a note of its content beside it, and the folder its
 exchanged for another as a whole.
 """
 
-PUBLISHED = f"{RESULTS}/published.json"
-
-
-def forget_note_of_lost_files() -> None:
-    """Delete the note if the folder is not as it says, so that the folder is made again."""
-    if not is_as_noted(Path(RESULTS) / "published", Path(PUBLISHED)):
-        Path(PUBLISHED).unlink()
-
-
-if workflow.is_main_process:
-    forget_note_of_lost_files()
-
 
 rule publish:
     input:
@@ -33,7 +21,7 @@ rule publish:
         reconciled=f"{RESULTS}/reconciled.json",
         provenance=f"{RESULTS}/provenance.json",
     output:
-        note=PUBLISHED,
+        note=f"{RESULTS}/published.json",
     log:
         f"{RESULTS}/logs/publish.log",
     benchmark:
@@ -41,10 +29,8 @@ rule publish:
     conda:
         CONDA
     params:
-        published=f"{RESULTS}/published",
         minimum=config["privacy"]["minimum"],
         round_to=config["privacy"]["round_to"],
         after=config["publish"].get("after"),
-        after_done=f"{RESULTS}/published.after.json",
     script:
         "../scripts/publish.py"

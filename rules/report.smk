@@ -16,7 +16,7 @@ localrules:
 
 rule report_usage:
     input:
-        totals=f"{RESULTS}/published/totals.json",
+        published=f"{RESULTS}/published.json",
         template=report_source("usage.html.jinja"),
         parts=[report_source(name) for name in USAGE_PAGE_PARTS],
         world=report_source("world.json"),
@@ -34,7 +34,7 @@ rule report_usage:
 
 rule report_figures:
     input:
-        totals=f"{RESULTS}/published/totals.json",
+        published=f"{RESULTS}/published.json",
         world=report_source("world.json"),
     output:
         svg=[
@@ -61,7 +61,7 @@ rule report_figures:
 rule report_run:
     input:
         accounting=f"{RESULTS}/accounting.tsv",
-        published=f"{RESULTS}/published/totals.json",
+        published=f"{RESULTS}/published.json",
         usage=f"{RESULTS}/report/usage.html",
         figures=rules.report_figures.output.svg,
         template=report_source("run.html.jinja"),

@@ -158,15 +158,16 @@ def main(
 
 
 if "snakemake" in globals():
+    note = Path(snakemake.output.note)
     with logging_to(snakemake.log[0]):
         main(
             mapped=Path(snakemake.input.archive).parent,
             coordinates=Path(snakemake.input.coordinates),
             provenance=Path(snakemake.input.provenance),
-            published=Path(snakemake.params.published),
-            note=Path(snakemake.output.note),
+            published=note.with_suffix(""),
+            note=note,
             minimum=snakemake.params.minimum,
             round_to=snakemake.params.round_to,
             after=snakemake.params.after,
-            after_done=Path(snakemake.params.after_done),
+            after_done=note.with_suffix(".after.json"),
         )

@@ -30,7 +30,7 @@ def main(*, published: Path, world: Path, figures: Path) -> None:
 if "snakemake" in globals():
     with logging_to(snakemake.log[0]):
         main(
-            published=Path(snakemake.input.totals).parent,
+            published=Path(snakemake.input.published).with_suffix(""),
             world=Path(snakemake.input.world),
             figures=Path(snakemake.output[0]).parent,
         )

@@ -108,7 +108,7 @@ def main(
 if "snakemake" in globals():
     with logging_to(snakemake.log[0]):
         main(
-            published=Path(snakemake.input.totals).parent,
+            published=Path(snakemake.input.published).with_suffix(""),
             template=Path(snakemake.input.template),
             world=Path(snakemake.input.world),
             page_file=Path(snakemake.output.page),
