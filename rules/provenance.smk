@@ -1,7 +1,7 @@
 """What the figures were made of and with.
 
 NEEDS  dandisets/listing.json, accounting.tsv
-MAKES  provenance.json, which publish copies
+MAKES  provenance.json, exact; publish rounds its counts of lines
 """
 
 
@@ -21,7 +21,5 @@ rule provenance:
         version=VERSION,
         commit=lambda wildcards: git_commit(Path(workflow.basedir)),
         config=config_digest(config),
-        minimum=config["privacy"]["minimum"],
-        round_to=config["privacy"]["round_to"],
     script:
         "../scripts/provenance.py"

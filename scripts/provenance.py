@@ -10,7 +10,6 @@ from _files import write_json
 from _log import logging_to
 from _log_lines import CLASSES
 from _summaries import read_accounting
-from publish import rounded_count
 
 log = logging.getLogger(__name__)
 
@@ -19,21 +18,16 @@ DEFINITION = 1
 is raised when the same raw logs and the same listing would give other figures."""
 
 
-def days_of(accounting: Path, minimum: int, round_to: int) -> dict[str, Any]:
-    """The days and lines that were read: newest and oldest day, and lines per class, rounded.
-
-    The lines that were kept are the requests of the archive, which are published rounded only; so
-    are all of these.
-    """
+def days_of(accounting: Path) -> dict[str, Any]:
+    """The days and lines that were read: newest and oldest day, and lines per class, exact."""
     table = read_accounting(accounting)
-    lines = {name: int(table[name].sum()) for name in ("lines", *CLASSES)}
     return {
         "days": {
             "oldest": table["date"].min(),
             "newest": table["date"].max(),
             "count": len(table),
         },
-        "lines": {name: rounded_count(n, minimum, round_to) for name, n in lines.items()},
+        "lines": {name: int(table[name].sum()) for name in ("lines", *CLASSES)},
     }
 
 
@@ -44,8 +38,6 @@ def main(
     version: str,
     commit: str | None,
     config: str,
-    minimum: int,
-    round_to: int,
     provenance: Path,
 ) -> None:
     """Write the provenance.
@@ -56,8 +48,6 @@ def main(
         version: Of the software.
         commit: Of the software, None if it is no checkout.
         config: The digest of the configuration.
-        minimum: Counts below it are not told.
-        round_to: Other counts are multiples of it.
         provenance: Where it goes: `definition`, `software` (`version`, `git_commit`),
             `config_sha256`, `listing` (`sha256`, `date`, `dandisets`, `rows`), `days` (`oldest`,
             `newest`, `count`), `lines` (`lines` and one number per class).
@@ -69,7 +59,7 @@ def main(
             "software": {"version": version, "git_commit": commit},
             "config_sha256": config,
             "listing": json.loads(listing.read_text(encoding="utf-8")),
-            **days_of(accounting, minimum, round_to),
+            **days_of(accounting),
         },
     )
 
@@ -82,7 +72,5 @@ if "snakemake" in globals():
             version=snakemake.params.version,
             commit=snakemake.params.commit,
             config=snakemake.params.config,
-            minimum=snakemake.params.minimum,
-            round_to=snakemake.params.round_to,
             provenance=Path(snakemake.output.provenance),
         )

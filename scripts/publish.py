@@ -9,21 +9,27 @@ from typing import Any
 import _threads  # noqa: F401
 import polars as pl
 from _after import run_after
+from _counts import (
+    ARCHIVE,
+    LINES,
+    MEASURES,
+    SUMMARIES,
+    asset_versions,
+    rows_of_lines,
+    rows_of_summaries,
+    rows_of_totals,
+    shown,
+)
 from _files import mend, swap, write_json
 from _log import logging_to
 from _published import account_of, digest_of_content
-from _summaries import read_summary, write_summary
+from _summaries import write_summary
 
 log = logging.getLogger(__name__)
 
 UNDETERMINED = "undetermined"
-ROUNDED_COLUMNS = ("number_of_requests", "number_of_downloads")
-PRIVATE_COUNTS = (
-    "total_number_of_requests",
-    "total_number_of_downloads",
-    "number_of_requesters",
-    *ROUNDED_COLUMNS,
-)
+HIDDEN = "hidden"
+"""In place of a count that would tell a small one."""
 
 
 def rounded(count: pl.Expr, minimum: int, round_to: int) -> pl.Expr:
@@ -40,50 +46,54 @@ def rounded(count: pl.Expr, minimum: int, round_to: int) -> pl.Expr:
     )
 
 
-def rounded_count(count: int, minimum: int, round_to: int) -> str | int:
-    """`rounded` for a single count; a number stays one."""
-    text = pl.select(rounded(pl.lit(count), minimum, round_to)).item()
-    return text if text.startswith("<") else int(text)
+def published_count(count: pl.Expr, is_untold: pl.Series, minimum: int, round_to: int) -> pl.Expr:
+    """A count as it is published: `rounded`, or `hidden` if it is not small but untold."""
+    is_hidden = (count >= minimum) & pl.lit(is_untold)
+    return pl.when(is_hidden).then(pl.lit(HIDDEN)).otherwise(rounded(count, minimum, round_to))
 
 
-class Publication:
-    """A folder of published files in the making.
+class Counts:
+    """All counts as they are published, to be looked up by name, table and label."""
 
-    Attributes:
-        folder: Where they are written.
-    """
+    def __init__(self, rows: pl.DataFrame) -> None:
+        self._tables = rows.filter("listed").partition_by("name", "table", as_dict=True)
 
-    def __init__(self, folder: Path, minimum: int, round_to: int) -> None:
-        self.folder = folder
-        self._minimum = minimum
-        self._round_to = round_to
-
-    def totals(self, exact: dict[str, Any]) -> dict[str, Any]:
-        """Totals with their counts of people's doings rounded, those by kind and version too."""
-        return {name: self._shown(name, value) for name, value in exact.items()}
-
-    def _shown(self, name: str, value: Any) -> Any:
-        if isinstance(value, dict):
-            return self.totals(value)
-        if name in PRIVATE_COUNTS:
-            return rounded_count(value, self._minimum, self._round_to)
-        return value
-
-    def summary(self, exact: Path, name: str) -> None:
-        """Publish a summary with its counts rounded; regions that sent nothing are left out."""
-        table = read_summary(exact)
-        if "region" in table.columns:
-            # A marker's size is a logarithm; but a file needs a row.
-            some = table.filter(pl.col("bytes_sent") > 0)
-            table = some if len(some) else table.head(1)
-        columns = [column for column in ROUNDED_COLUMNS if column in table.columns]
-        write_summary(
-            table.with_columns(
-                rounded(pl.col(column), self._minimum, self._round_to).alias(column)
-                for column in columns
-            ),
-            self.folder / "summaries" / name,
+    def write(self, name: str, kind: str, path: Path) -> None:
+        """Write a summary."""
+        table = self._tables[name, kind].select(
+            pl.col("label").alias(SUMMARIES[kind]), "bytes_sent", *MEASURES
         )
+        write_summary(table, path)
+
+    def of(self, name: str, table: str) -> dict[str, dict[str, str | int]]:
+        """The counts of a table by label; a number is one."""
+        rows = self._tables.get((name, table), pl.DataFrame(schema=["label", *MEASURES]))
+        return {
+            label: {
+                measure: int(text) if text.isdigit() else text
+                for measure, text in zip(MEASURES, texts, strict=True)
+            }
+            for label, *texts in rows.select("label", *MEASURES).iter_rows()
+        }
+
+    def totals(self, name: str, exact: dict[str, Any]) -> dict[str, Any]:
+        """Totals with their counts of people's doings as they are published."""
+        told = dict(exact)
+        for measure, count in self.of(name, "total")[""].items():
+            told[f"total_{measure}"] = count
+        told["number_of_requesters"] = self.of(name, "requesters")[""][MEASURES[0]]
+        for table, key in (("kind", "by_kind_of_requester"), ("version", "by_version")):
+            if key in exact:
+                counts = self.of(name, table)
+                told[key] = {label: {**one, **counts[label]} for label, one in exact[key].items()}
+        return told
+
+    def provenance(self, exact: dict[str, Any]) -> dict[str, Any]:
+        """The provenance with its counts of lines; those that were kept are the requests."""
+        lines = {label: one[MEASURES[0]] for label, one in self.of(LINES, "class").items()}
+        lines["lines"] = self.of(LINES, "total")["lines"][MEASURES[0]]
+        lines["kept"] = self.of(ARCHIVE, "total")[""][MEASURES[0]]
+        return {**exact, "lines": lines}
 
 
 def whole_folders(mapped: Path) -> list[Path]:
@@ -92,9 +102,16 @@ def whole_folders(mapped: Path) -> list[Path]:
     return sorted(path for path in paths if (path / "dandiset_totals.json").exists())
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """What a JSON file holds."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def main(
     *,
     mapped: Path,
+    activity: Path,
+    reconciled: Path,
     coordinates: Path,
     provenance: Path,
     published: Path,
@@ -110,6 +127,8 @@ def main(
 
     Args:
         mapped: The folder of exact figures.
+        activity: The folder that says where their objects stand.
+        reconciled: What was reconciled; which Dandisets are older than the archive's figures.
         coordinates: The coordinates of the regions.
         provenance: What the figures were made of and with.
         published: Where it goes: `totals.json`, `archive_totals.json`, `provenance.json`,
@@ -127,31 +146,42 @@ def main(
     fresh = published.with_name(f".{published.name}.part")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    publication = Publication(fresh, minimum, round_to)
-    totals = {}
-    for folder in whole_folders(mapped):
-        kinds = ["day", "region", "asset_type_per_week"]
-        kinds += [] if folder.name == UNDETERMINED else ["asset"]
-        for kind in kinds:
-            publication.summary(
-                folder / f"dandiset_summary_by_{kind}.tsv", f"{folder.name}/by_{kind}.tsv"
-            )
-        exact = json.loads((folder / "dandiset_totals.json").read_text())
-        totals[folder.name] = publication.totals(exact)
-    if totals:
-        for kind in ("day", "region", "asset_type_per_week"):
-            publication.summary(mapped / f"archive_summary_by_{kind}.tsv", f"archive/by_{kind}.tsv")
-    archive = json.loads((mapped / "archive_totals.json").read_text())
-    write_json(fresh / "archive_totals.json", publication.totals(archive))
-    write_json(fresh / "totals.json", totals)
+    names = [folder.name for folder in whole_folders(mapped)]
+    exact = {name: read_json(mapped / name / "dandiset_totals.json") for name in names}
+    exact[ARCHIVE] = read_json(mapped / "archive_totals.json")
+    made_of = read_json(provenance)
+    counts = Counts(
+        shown(
+            pl.concat(
+                [
+                    rows_of_totals(exact),
+                    rows_of_summaries(mapped, names),
+                    rows_of_lines(made_of["lines"]),
+                ]
+            ),
+            asset_versions(activity, names),
+            minimum,
+            lambda count, untold: published_count(count, untold, minimum, round_to),
+        )
+    )
+    for name in [*names, *([ARCHIVE] if names else [])]:
+        folder = fresh / "summaries" / name
+        for kind in SUMMARIES if name not in (ARCHIVE, UNDETERMINED) else ("day", "region"):
+            counts.write(name, kind, folder / f"by_{kind}.tsv")
+        weeks = "summary_by_asset_type_per_week.tsv"
+        source = f"archive_{weeks}" if name == ARCHIVE else f"{name}/dandiset_{weeks}"
+        shutil.copyfile(mapped / source, folder / "by_asset_type_per_week.tsv")
+    write_json(fresh / "archive_totals.json", counts.totals(ARCHIVE, exact[ARCHIVE]))
+    write_json(fresh / "totals.json", {name: counts.totals(name, exact[name]) for name in names})
+    apart = {key: read_json(reconciled)[key] for key in ("older", "left_out")}
+    write_json(fresh / provenance.name, {**counts.provenance(made_of), **apart})
     shutil.copyfile(coordinates, fresh / coordinates.name)
-    shutil.copyfile(provenance, fresh / provenance.name)
     account = account_of(fresh)
     if published.exists() and digest_of_content(published) == account["content"]:
         shutil.rmtree(fresh)
     else:
         swap(fresh, published)
-    log.info("%d Dandisets", len(totals))
+    log.info("%d Dandisets", len(names))
     if after is not None:
         run_after(after, published, account["content"], after_done)
     write_json(note, account)
@@ -162,6 +192,8 @@ if "snakemake" in globals():
     with logging_to(snakemake.log[0]):
         main(
             mapped=Path(snakemake.input.archive).parent,
+            activity=Path(snakemake.input.archive).parents[1] / "activity",
+            reconciled=Path(snakemake.input.reconciled),
             coordinates=Path(snakemake.input.coordinates),
             provenance=Path(snakemake.input.provenance),
             published=note.with_suffix(""),

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import _counts
 import assign
 import bin as binning
 import gather
@@ -47,7 +48,7 @@ from _tables import (
     write_if_changed,
     write_table,
 )
-from _usage import asset_type, by_date, by_label, by_type_per_week, counts
+from _usage import COUNTED, asset_type, by_date, by_label, by_type_per_week, counts
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -995,7 +996,7 @@ def test_a_dandisets_job_asks_for_what_its_requests_need(tmp_path: Path):
     ],
 )
 def test_rounding(count: int, shown: int | str):
-    assert publish.rounded_count(count, 50, 20) == shown
+    assert pl.select(publish.rounded(pl.lit(count), 50, 20)).item() == str(shown)
 
 
 @settings(max_examples=200, deadline=None)
@@ -1016,30 +1017,59 @@ def test_rounding_is_that_of_the_oracle(exact: list[int], minimum: int, round_to
         ["DE\t0\t60\t1", "US\t0\t3\t1"],
     ],
 )
-def test_a_published_summary(tmp_path: Path, rows: list[str]):
+def test_the_regions_that_are_published(tmp_path: Path, rows: list[str]):
     """No region without bytes, for its marker would have no size; but at least one row."""
-    exact = tmp_path / "exact.tsv"
-    exact.write_text("\n".join([f"region\t{FIGURES}", *rows, ""]))
-    publish.Publication(tmp_path, 50, 20).summary(exact, "x.tsv")
-    shown = (tmp_path / "summaries/x.tsv").read_text().splitlines()
+    table = "\n".join([f"region\t{FIGURES}", *rows, ""])
+    (tmp_path / "000002").mkdir()
+    (tmp_path / "000002/dandiset_summary_by_region.tsv").write_text(table)
+    (tmp_path / "archive_summary_by_region.tsv").write_text(table)
+    (tmp_path / "archive_summary_by_day.tsv").write_text(f"date\t{FIGURES}\n")
+    found = _counts.rows_of_summaries(tmp_path, ["000002"])
     parsed = [oracle.Row(*[int(c) if c.isdigit() else c for c in row.split("\t")]) for row in rows]
-    left = oracle.without_zero_bytes(parsed)
-    assert shown == [
-        f"region\t{FIGURES}",
-        *(f"{row.label}\t{row.bytes_sent}\t{60 if row[2] == 60 else '<50'}\t<50" for row in left),
-    ]
+    left = [(row.label, row.bytes_sent) for row in oracle.without_zero_bytes(parsed)]
+    for name in ("000002", "archive"):
+        listed = found.filter("listed", pl.col("name") == name)
+        assert listed.select("label", "bytes_sent").rows() == left
 
 
-def test_totals_keep_what_is_not_of_people(tmp_path: Path):
-    exact = {"total_bytes_sent": 3, "number_of_unique_regions": 2, "number_of_requesters": 2}
-    exact |= {"total_number_of_requests": 70, "total_number_of_downloads": 49}
-    assert publish.Publication(tmp_path, 50, 20).totals(exact) == {
-        "total_bytes_sent": 3,
-        "number_of_unique_regions": 2,
-        "number_of_requesters": "<50",
-        "total_number_of_requests": 80,
-        "total_number_of_downloads": "<50",
+def counted(requests: int, downloads: int) -> dict[str, int]:
+    figures = (3, requests, downloads)
+    return dict(zip(COUNTED, figures, strict=True))
+
+
+def test_totals_keep_what_is_not_of_people():
+    kinds = {"cloud": counted(70, 49), "github": counted(0, 0), "vpn": counted(400, 400)}
+    exact = {
+        **{"total_bytes_sent": 3, "number_of_unique_regions": 2, "number_of_requesters": 2},
+        **{"total_number_of_requests": 470, "total_number_of_downloads": 449},
+        **{"by_kind_of_requester": kinds, "by_version": {"draft": counted(470, 449)}},
     }
+    rows = _counts.rows_of_totals({"000002": exact})
+    versions = pl.DataFrame(schema=["name", "version", "label"])
+    counts = publish.Counts(
+        _counts.shown(
+            rows,
+            versions.cast(pl.String),
+            50,
+            lambda count, untold: publish.published_count(count, untold, 50, 20),
+        )
+    )
+    told = counts.totals("000002", exact)
+    assert told == exact | {
+        "number_of_requesters": "<50",
+        "total_number_of_requests": 480,
+        "total_number_of_downloads": 440,
+        "by_kind_of_requester": {
+            "cloud": {"bytes_sent": 3, **shown_as("hidden", "<50")},
+            "github": {"bytes_sent": 3, **shown_as("<50", "<50")},
+            "vpn": {"bytes_sent": 3, **shown_as(400, 400)},
+        },
+        "by_version": {"draft": {"bytes_sent": 3, **shown_as(480, 440)}},
+    }
+
+
+def shown_as(requests: int | str, downloads: int | str) -> dict[str, int | str]:
+    return {"number_of_requests": requests, "number_of_downloads": downloads}
 
 
 # --- Hashes --------------------------------------------------------------------------------------

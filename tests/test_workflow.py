@@ -35,6 +35,7 @@ from workflow import (
     results,
     run,
     tree,
+    unlike,
 )
 
 ONCE = {
@@ -117,11 +118,11 @@ def test_the_example_makes_the_golden_tree(example: Done):
 
 def test_the_example_is_what_the_oracle_says(example: Done):
     right = foretold(shipped_config())
-    assert differences(foretellable(results(example.directory)), right) == []
+    assert unlike(foretellable(results(example.directory)), right) == []
 
 
 def test_the_golden_tree_is_what_the_oracle_says():
-    assert differences(foretellable(tree(GOLDEN)), foretold(shipped_config())) == []
+    assert unlike(foretellable(tree(GOLDEN)), foretold(shipped_config())) == []
 
 
 def test_the_reduced_days_are_what_the_oracle_says(example: Done):
@@ -469,7 +470,7 @@ def test_restricted_and_excluded_dandisets(example: Done, again: Path):
     first = results(again)
     assert folders_in(again / "results/mapped") == {"000003", "000026", "undetermined"}
     assert list(json.loads(first["published/totals.json"])) == ["000003", "000026", "undetermined"]
-    assert differences(foretellable(first), foretold(config)) == []
+    assert unlike(foretellable(first), foretold(config)) == []
     assert [name for name in archive if first[name] != golden[name]] == []
 
     exclude = {"ips": [], "years": [], "dandisets": ["000003", "000108"]}
@@ -497,7 +498,7 @@ def test_excluded_addresses_and_years_and_no_provider(tmp_path: Path):
     config["regions"]["provider"] = "none"
     run(tmp_path, config=config)
     made = results(tmp_path)
-    assert differences(foretellable(made), foretold(config)) == []
+    assert unlike(foretellable(made), foretold(config)) == []
     assert not any("2021" in name for name in made)
     accounting = pl.read_csv(made["accounting.tsv"], separator="\t")
     assert accounting["excluded_ip"].sum() > 20
@@ -508,14 +509,14 @@ def test_excluded_addresses_and_years_and_no_provider(tmp_path: Path):
     # Not asked yet, so to be asked again: a provider that is there later answers for all of them.
     config["regions"]["provider"] = "mmdb"
     run(tmp_path, config=config)
-    assert differences(foretellable(results(tmp_path)), foretold(config)) == []
+    assert unlike(foretellable(results(tmp_path)), foretold(config)) == []
 
 
 def test_summaries_without_asset_logs(example: Done, again: Path):
     config = shipped_config(mapping={"asset_logs": False})
     run(again, config=config)
     files = foretellable(results(again))
-    assert differences(files, foretold(config)) == []
+    assert unlike(files, foretold(config)) == []
     golden = foretellable(results(example.directory))
     gone = {name for name in golden if name not in files}
     assert gone
@@ -574,5 +575,5 @@ def test_a_random_archive_is_what_the_oracle_says(tmp_path: Path, seed: int):
     path = simulate.random_archive(tmp_path, seed)
     config = yaml.safe_load(path.read_text())
     run(tmp_path, config=path)
-    assert differences(foretellable(results(tmp_path)), foretold(config)) == []
+    assert unlike(foretellable(results(tmp_path)), foretold(config)) == []
     assert finds_nothing_to_do(tmp_path, config=path)
