@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 import reconcile
 from _log import UserError
-from _tables import BY_DAY
+from _tables import DANDISETS_BY_DAY
 from workflow import GOLDEN
 
 NAMES = ("000001", "000003", "000026", "000108", "000233", "000487", "undetermined")
@@ -143,9 +143,9 @@ def run(folder: Path, mapped: Path, may: int = 5) -> Path:
     folder.mkdir(exist_ok=True)
     (folder / "accounting.tsv").write_text(ACCOUNTING)
     day = pl.Series("date", ["2022-05-01"]).str.to_date()
-    rows = {"dandiset": "000003", "object_key": "blobs/x", "owner": [True, False], "date": day[0]}
-    counts = {"bytes_sent": 1, "number_of_requests": [may, 7], "number_of_downloads": 1}
-    usage = pl.DataFrame({**rows, **counts}, schema=BY_DAY)
+    rows = {"dandiset": "000003", "asset_type": ["Video", "Microscopy"], "date": day[0]}
+    counts = {"bytes_sent": 1, "number_of_requests": [may - 1, 1], "number_of_downloads": 1}
+    usage = pl.DataFrame({**rows, **counts}, schema=DANDISETS_BY_DAY)
     usage.write_parquet(folder / "may.parquet")
     usage.clear().write_parquet(folder / "june.parquet")
     reconcile.main(
