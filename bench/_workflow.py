@@ -58,7 +58,7 @@ def run(archive: Path, *arguments: str) -> Measured:
         process = subprocess.Popen(
             command,
             cwd=archive,
-            env={**os.environ, "IP_HASH_SALT": "of this benchmark"},
+            env={"IP_HASH_SALT": "of this benchmark", **os.environ},
             stdout=log,
             stderr=subprocess.STDOUT,
         )

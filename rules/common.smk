@@ -5,6 +5,7 @@ import secrets
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -421,7 +422,9 @@ def forget_note_of_lost_files() -> None:
     """Delete the note of what is published if the folder is not so, to have it made again."""
     note = Path(RESULTS) / "published.json"
     if not is_as_noted(Path(RESULTS) / "published", note):
-        note.unlink(missing_ok=True)
+        # Where nothing may be written, a run says so when it begins; to plan one needs no more.
+        with suppress(OSError):
+            note.unlink()
 
 
 if workflow.is_main_process:

@@ -78,7 +78,8 @@ def weeks_of_types(table: pl.DataFrame, dandiset: str) -> pl.DataFrame:
     return table.select(
         pl.lit(dandiset).alias("dandiset"),
         "week_start",
-        bytes_sent=pl.sum_horizontal(pl.exclude("week_start")),
+        # Of an archive without a request no type has a column.
+        bytes_sent=pl.sum_horizontal(pl.lit(0, pl.Int64), pl.exclude("week_start")),
     )
 
 

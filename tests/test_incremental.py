@@ -331,15 +331,15 @@ def test_dandisets_left_out_stay_as_they_were_until_they_are_mapped_again(
     first: Path, archive: Path
 ):
     configure(archive, restrict_to_dandisets=["000001"])
-    assert update(archive) == {"provenance", "publish"}
+    assert update(archive) == {"provenance", "reconcile", "publish"}
     add_line(archive)
     assert update(archive) == CHANGES[add_line] - {"map 000002"}
     left = "results/mapped/000002"
     assert differences(tree(archive / left), tree(first / left)) == []
     configure(archive, exclude={**EXCLUDE, "dandisets": ["000001"]})
-    assert update(archive) == {"map 000002", "provenance", "publish"}
+    assert update(archive) == {"map 000002", "provenance", "reconcile", "publish"}
     configure(archive)
-    assert update(archive) == {"provenance", "publish"}
+    assert update(archive) == {"provenance", "reconcile", "publish"}
     assert differences(foretellable(results(archive)), foretold_of(archive)) == []
 
 
