@@ -131,17 +131,21 @@ say() {
 # Run Snakemake into the log; who watches a terminal sees it there as well. To ask this script to end
 # is to ask Snakemake: it lets the jobs at work come to their end.
 run_snakemake() {
+    local child shown='' start
+    start=$(($(stat --format=%s "$log") + 1))
     # Otherwise the shell would have what is in the background ignore Ctrl-C.
     (trap - INT QUIT && exec "$snakemake" "$@") >>"$log" 2>&1 </dev/null &
     child=$!
     trap 'kill -TERM "$child" 2>/dev/null' TERM HUP
     trap : INT
     if [ -t 2 ]; then
-        tail --lines=+1 --follow --pid="$child" "$log" >&2 &
+        tail --bytes=+"$start" --follow --pid="$child" "$log" >&2 &
+        shown=$!
     fi
     while kill -0 "$child" 2>/dev/null; do
         wait "$child"
     done
+    [ -z "$shown" ] || wait "$shown"
     wait "$child"
 }
 

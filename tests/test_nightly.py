@@ -6,6 +6,7 @@ import signal
 import stat
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,25 @@ def test_a_run_that_fails_calls_the_hook(archive: Path, tmp_path: Path):
     told = nightly(archive, "--on-failure", str(hook), *ONLY_REDUCE, code=1)
     assert (tmp_path / "word").read_text() == f"1 {logs(archive)[-1]}\n"
     assert "The command of --on-failure ended with exit code 7." in told
+
+
+def test_a_terminal_shows_what_the_log_gets(archive: Path):
+    ours, of_script = os.openpty()
+    process = subprocess.Popen(
+        [NIGHTLY, "--directory", str(archive), *ONLY_REDUCE],
+        env={},
+        stdin=subprocess.DEVNULL,
+        stderr=of_script,
+        start_new_session=True,
+    )
+    os.close(of_script)
+    shown = b""
+    with suppress(OSError):  # That is how a terminal ends.
+        while data := os.read(ours, 1 << 16):
+            shown += data
+    os.close(ours)
+    assert process.wait(60) == 0
+    assert shown.decode().replace("\r\n", "\n") == logs(archive)[0].read_text()
 
 
 def test_stale_results_are_an_error_of_their_own(archive: Path, tmp_path: Path):
