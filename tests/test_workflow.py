@@ -471,7 +471,8 @@ def test_restricted_and_excluded_dandisets(example: Done, again: Path):
     assert folders_in(again / "results/mapped") == {"000003", "000026", "undetermined"}
     assert list(json.loads(first["published/totals.json"])) == ["000003", "000026", "undetermined"]
     assert unlike(foretellable(first), foretold(config)) == []
-    assert [name for name in archive if first[name] != golden[name]] == []
+    # Fewer counts need to be hidden, for fewer are published that they could be worked out from.
+    assert unlike(*({name: files[name] for name in archive} for files in (golden, first))) == []
 
     exclude = {"ips": [], "years": [], "dandisets": ["000003", "000108"]}
     kept = stamps(again / "results/mapped/000003")
