@@ -60,6 +60,18 @@ SLURM_NOTE = Path(RESULTS) / ".slurm"
 # Before anything looks at the results: what is planned must still hold when the run begins.
 HELD_BEFORE = holder(Path(RESULTS)) if workflow.is_main_process else ""
 
+
+def end_left_jobs() -> None:
+    """End what a killed run has left in Slurm: a job that ends deletes what it has half made."""
+    if count := end_jobs(SLURM_NOTE):
+        logger.warning(f"Cancelled {count} Slurm jobs that a killed run had left at work.")
+
+
+if workflow.is_main_process and HELD_BEFORE != AT_WORK:
+    # If that cannot be done, a run says so when it begins; to plan one it need not.
+    with suppress(UserError):
+        end_left_jobs()
+
 if workflow.is_main_process:
     for stray in STRAYS:
         logger.warning(f"Left out, for its name is no date: {stray}")
@@ -133,9 +145,8 @@ def take_folders() -> None:
 
 
 def take_over_jobs() -> None:
-    """End what a killed run has left in Slurm, and note how the jobs of this one are named there."""
-    if count := end_jobs(SLURM_NOTE):
-        logger.warning(f"Cancelled {count} Slurm jobs that a killed run had left at work.")
+    """Note how the jobs of this run are named in Slurm, once those of a killed one have ended."""
+    end_left_jobs()
     # Snakemake's plugin for Slurm has this, other executors do not.
     if name := getattr(workflow.scheduler._executor, "run_uuid", None):
         note_jobs(SLURM_NOTE, name)
