@@ -45,8 +45,6 @@ localrules:
     provenance,
     reconcile,
     publish,
-    report_usage,
-    report_figures,
 
 
 rule all:
@@ -83,7 +81,7 @@ onstart:
 
 onsuccess:
     tell_faults_of_listing()
-    forget_jobs(SLURM_NOTE)
+    forget_jobs_of_run()
     tell_gaps_in_coordinates()
 
 

@@ -1,6 +1,7 @@
 """What the stages share: the checked configuration, and which days, months and Dandisets there are."""
 
 import json
+import re
 import secrets
 import sys
 import time
@@ -57,8 +58,8 @@ CACHE = config["cache"].rstrip("/")
 CONDA = "../envs/workflow.yaml"
 SLURM_NOTE = Path(RESULTS) / ".slurm"
 
-# Before anything looks at the results: what is planned must still hold when the run begins.
-HELD_BEFORE = holder(Path(RESULTS)) if workflow.is_main_process else ""
+# Snakemake does not tell this either, before the rules are read.
+ONLY_LOOKS = any(re.fullmatch("status|--dry-?run|-[a-z]*n[a-z]*", word) for word in sys.argv)
 
 
 def end_left_jobs() -> None:
@@ -67,10 +68,14 @@ def end_left_jobs() -> None:
         logger.warning(f"Cancelled {count} Slurm jobs that a killed run had left at work.")
 
 
-if workflow.is_main_process and HELD_BEFORE != AT_WORK:
-    # If that cannot be done, a run says so when it begins; to plan one it need not.
-    with suppress(UserError):
+if workflow.is_main_process and not ONLY_LOOKS and SLURM_NOTE.exists():
+    # Held meanwhile, for the jobs may be those of a run at work. If it cannot be done, a run says
+    # so when it begins.
+    with suppress(UserError, OSError), hold(Path(RESULTS)):
         end_left_jobs()
+
+# Before anything looks at the results: what is planned must still hold when the run begins.
+HELD_BEFORE = holder(Path(RESULTS)) if workflow.is_main_process else ""
 
 if workflow.is_main_process:
     for stray in STRAYS:
@@ -150,6 +155,15 @@ def take_over_jobs() -> None:
     # Snakemake's plugin for Slurm has this, other executors do not.
     if name := getattr(workflow.scheduler._executor, "run_uuid", None):
         note_jobs(SLURM_NOTE, name)
+
+
+def forget_jobs_of_run() -> None:
+    """Forget how the jobs of this run are named, now that they have ended.
+
+    What only looks may come to an end while a run is at work, and then leaves its note alone.
+    """
+    if HELD:
+        forget_jobs(SLURM_NOTE)
 
 
 def in_group(name: str, log: str):

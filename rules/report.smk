@@ -11,6 +11,8 @@ report: "../resources/report/workflow.rst"
 
 localrules:
     report,
+    report_usage,
+    report_figures,
     report_run,
 
 
