@@ -133,6 +133,11 @@ def made_once(path: Path, content: str) -> str:
     return path.read_text(encoding="ascii").strip()
 
 
+def read_json(path: Path) -> Any:
+    """Read what a JSON file holds."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write JSON for people and programs: two spaces, sorted keys, a final newline."""
     with replacing(path) as beside:

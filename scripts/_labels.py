@@ -5,6 +5,13 @@ from __future__ import annotations
 import unicodedata
 from typing import Any
 
+UNDETERMINED = "undetermined"
+"""Of an address that nobody was asked about yet."""
+UNKNOWN = "unknown"
+"""Of an address that the provider does not know, or of what is no address."""
+BOGON = "bogon"
+"""Of an address that is not globally routable."""
+
 LONGEST_NAME = 100
 """Characters; longer than any name that the archive has seen."""
 

@@ -18,7 +18,7 @@ import _web
 import ipinfo
 import maxminddb
 from _addresses import Address, Networks, Number, address_of, parse_address, read_number, unlabelled
-from _labels import in_country
+from _labels import BOGON, UNKNOWN, in_country
 from _log import UserError
 from _mmdb import SearchTree
 from _progress import Progress, announce
@@ -26,10 +26,6 @@ from ipinfo.bogon import BOGON_NETWORKS
 from ipinfo.exceptions import RequestQuotaExceededError
 
 log = logging.getLogger(__name__)
-
-UNDETERMINED = "undetermined"
-UNKNOWN = "unknown"
-BOGON = "bogon"
 
 TOKEN_VARIABLE = "IPINFO_CREDENTIALS"
 

@@ -16,11 +16,11 @@ import polars as pl
 import polars.selectors as cs
 import yaml
 from _log import UserError
+from _tables import UNDETERMINED
 
 Columns = dict[str, list[Any]]
 
 ARCHIVE = "archive"
-UNDETERMINED = "undetermined"
 COUNTS = ("bytes_sent", "number_of_requests", "number_of_downloads")
 TOTALS = (
     "total_bytes_sent",

@@ -10,9 +10,10 @@ import altair as alt
 import polars as pl
 import vl_convert
 from _files import replacing
-from _report_data import ARCHIVE, UNDETERMINED, Published
+from _report_data import ARCHIVE, Published
 from _report_page import VEGA_LITE
 from _report_periods import by_step
+from _tables import UNDETERMINED
 
 WIDTH, HEIGHT = 1200, 560
 LARGEST_DANDISETS = 20

@@ -5,6 +5,7 @@ Columns are those of docs/architecture.md. A table is written whole, beside its 
 
 from __future__ import annotations
 
+import datetime as dt
 import filecmp
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from _files import replacing
 from polars.io.plugins import register_io_source
 
 TIMESTAMP = pl.Datetime("ms", "UTC")
+UNDETERMINED = "undetermined"
+"""Stands for a Dandiset where no known asset holds what was asked for."""
 
 REDUCED = pl.Schema(
     {
@@ -107,6 +110,16 @@ ACTIVITY = pl.Schema(
 PLACEMENTS = pl.Schema(
     {"object_key": pl.String, "asset_path": pl.String, "version": pl.String, "path": pl.String}
 )
+
+
+def inside(begin: dt.datetime | None, end: dt.datetime | None) -> pl.Expr:
+    """Whether a request is of a time: from `begin` on, before `end`; None is no bound."""
+    holds = pl.lit(True)
+    if begin is not None:
+        holds &= pl.col("timestamp") >= pl.lit(begin, TIMESTAMP)
+    if end is not None:
+        holds &= pl.col("timestamp") < pl.lit(end, TIMESTAMP)
+    return holds
 
 
 class ContractError(Exception):

@@ -28,6 +28,7 @@ from _tables import (
     LABELS,
     REQUESTERS,
     ROUTES,
+    UNDETERMINED,
     from_frames,
     write_table,
 )
@@ -35,7 +36,6 @@ from _usage import COUNTED, OTHER_TYPE, add_up, counts
 
 log = logging.getLogger(__name__)
 
-UNDETERMINED = "undetermined"
 SLICE = 4_000_000
 """Requests that are taken out of their lists at once."""
 ROW_GROUP_SIZE_OF_USAGE = 1 << 14

@@ -20,7 +20,7 @@ from _runs import (
     Runs,
     folder_beside,
 )
-from _tables import BINNED, IPS, REDUCED, TIMESTAMP, from_frames, write_table
+from _tables import BINNED, IPS, REDUCED, from_frames, inside, write_table
 
 log = logging.getLogger(__name__)
 
@@ -39,13 +39,9 @@ class Window:
 
     def requests(self) -> Iterator[pl.DataFrame]:
         """The requests of each day, `REDUCED`, in the order of the logs."""
-        inside = pl.lit(True)
-        if self.begin is not None:
-            inside &= pl.col("timestamp") >= pl.lit(self.begin, TIMESTAMP)
-        if self.end is not None:
-            inside &= pl.col("timestamp") < pl.lit(self.end, TIMESTAMP)
+        of_window = inside(self.begin, self.end)
         for day in self.days:
-            yield pl.scan_parquet(day, schema=REDUCED).filter(inside).collect()
+            yield pl.scan_parquet(day, schema=REDUCED).filter(of_window).collect()
 
 
 def windows(days: list[Path], at_once: int) -> list[Window]:

@@ -11,8 +11,9 @@ import polars as pl
 from _addresses import Networks, read_number
 from _attempts import Attempt, keep_attempt, last_attempt
 from _hashes import read_salt
+from _labels import UNDETERMINED, UNKNOWN
 from _log import logging_to
-from _providers import UNDETERMINED, UNKNOWN, Provider, find_provider
+from _providers import Provider, find_provider
 from _region_cache import RegionCache
 from _services import find_documents, read_services
 from _tables import CACHED_REGIONS, HASHES, IPS, REGIONS_BY_HASH, write_table

@@ -15,12 +15,11 @@ import polars as pl
 from _files import swap, write_json
 from _log import logging_to
 from _summaries import totals, totals_by_version, write_summary
-from _tables import ASSIGNED, BY_DAY, BY_REGION, TIMESTAMP
+from _tables import ASSIGNED, BY_DAY, BY_REGION, TIMESTAMP, UNDETERMINED, inside
 from _usage import COUNTED, add_up, asset_type, by_date, by_label, by_type_per_week
 
 log = logging.getLogger(__name__)
 
-UNDETERMINED = "undetermined"
 LOG_HEADER = b"timestamp\tbytes_sent\tregion\n"
 AT_ONCE = 8_000_000
 """Requests that are in memory at once; an object with more is read window by window."""
@@ -93,9 +92,6 @@ class Assigned:
                 pl.col("last") >= begin,
                 pl.lit(True) if end is None else pl.col("first") < end,
             )
-            inside = pl.col("timestamp") >= pl.lit(begin, TIMESTAMP)
-            if end is not None:
-                inside &= pl.col("timestamp") < pl.lit(end, TIMESTAMP)
             parts = []
             for (month,), found in (
                 touched.sort("month")
@@ -109,7 +105,7 @@ class Assigned:
                     .select("object_key", *LISTS, labels=pl.lit(labels, pl.UInt32))
                     .collect()
                     .explode(LISTS)
-                    .filter(inside)
+                    .filter(inside(begin, end))
                 )
             yield in_time_order(pl.concat(parts))
 

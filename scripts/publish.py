@@ -1,6 +1,5 @@
 """Publish: exact figures, rounded once, in the form that the public usage page reads."""
 
-import json
 import logging
 import shutil
 from pathlib import Path
@@ -20,14 +19,14 @@ from _counts import (
     rows_of_totals,
     shown,
 )
-from _files import mend, swap, write_json
+from _files import mend, read_json, swap, write_json
 from _log import logging_to
 from _published import account_of, digest_of_content
 from _summaries import write_summary
+from _tables import UNDETERMINED
 
 log = logging.getLogger(__name__)
 
-UNDETERMINED = "undetermined"
 HIDDEN = "hidden"
 """In place of a count that would tell a small one."""
 
@@ -100,11 +99,6 @@ def whole_folders(mapped: Path) -> list[Path]:
     """The Dandisets with figures of their own, but those that a failed run left without totals."""
     paths = (path.parent for path in mapped.glob("[!.]*/dandiset_summary_by_day.tsv"))
     return sorted(path for path in paths if (path / "dandiset_totals.json").exists())
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """What a JSON file holds."""
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def main(

@@ -1,6 +1,5 @@
 """Reconcile: every figure that can be had in two ways must be the same both ways."""
 
-import json
 import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import _threads  # noqa: F401
 import polars as pl
-from _files import write_json
+from _files import read_json, write_json
 from _log import UserError, logging_to
 from _summaries import read_accounting, read_summaries, read_summary
 from _tables import DANDISETS_BY_DAY
@@ -113,8 +112,8 @@ class Mapped:
 
     def __init__(self, folder: Path, dandisets: Iterable[str]) -> None:
         self._folder = folder
-        self.totals = json.loads((folder / "all_dandiset_totals.json").read_text())
-        self._archive = {"archive": json.loads((folder / "archive_totals.json").read_text())}
+        self.totals = read_json(folder / "all_dandiset_totals.json")
+        self._archive = {"archive": read_json(folder / "archive_totals.json")}
         self.made = sorted(dandisets)
         others = {name: self._totals_of(name) for name in sorted({*self.totals} - {*self.made})}
         self.left_out = [name for name, totals in others.items() if totals is None]
@@ -124,7 +123,7 @@ class Mapped:
 
     def _totals_of(self, dandiset: str) -> dict[str, Any] | None:
         try:
-            return json.loads((self._folder / dandiset / "dandiset_totals.json").read_text())
+            return read_json(self._folder / dandiset / "dandiset_totals.json")
         except FileNotFoundError:
             return None
 

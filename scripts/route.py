@@ -6,8 +6,8 @@ from pathlib import Path
 import _threads  # noqa: F401
 import polars as pl
 from _files import write_json
+from _labels import UNDETERMINED
 from _log import logging_to
-from _providers import UNDETERMINED
 from _tables import REGIONS, ROUTES, write_if_changed
 from _usage import asset_type
 

@@ -1,7 +1,6 @@
 """Tell how the results stand, and whether they are stale."""
 
 import datetime as dt
-import json
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -12,12 +11,13 @@ import _threads  # noqa: F401
 import polars as pl
 from _attempts import last_attempt
 from _days import days_between, spans
-from _files import write_json
+from _files import read_json, write_json
+from _labels import UNDETERMINED as UNDETERMINED_REGION
 from _log import UserError, logging_to
 from _log_lines import CLASSES
-from _providers import UNDETERMINED
 from _refresh import as_text, now
 from _summaries import read_summary
+from _tables import UNDETERMINED
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +28,10 @@ Counts = dict[str, int]
 Shares = dict[str, float | None]
 
 
-def read_json(path: Path) -> Any:
-    """The content of a file that may be missing, as it is while it is made anew: None then."""
+def read_if_there(path: Path) -> Any:
+    """What a JSON file holds that may be missing, as it is while it is made anew: None then."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return read_json(path)
     except FileNotFoundError:
         return None
 
@@ -45,14 +45,14 @@ def lines_per_class(reduced: Path, days: Iterable[dt.date]) -> Counts:
     """`lines` and a number per class, of all days that are accounted for."""
     counts = Counter(dict.fromkeys(("lines", *CLASSES), 0))
     for day in days:
-        counts.update(read_json(reduced / f"{day:%Y/%m/%d}.json") or {})
+        counts.update(read_if_there(reduced / f"{day:%Y/%m/%d}.json") or {})
     return dict(counts)
 
 
 def undetermined_dandiset(mapped: Path) -> Shares:
     """The share of the archive that no known asset holds, of `COUNTS`."""
-    archive = read_json(mapped / "archive_totals.json")
-    dandisets = read_json(mapped / "all_dandiset_totals.json")
+    archive = read_if_there(mapped / "archive_totals.json")
+    dandisets = read_if_there(mapped / "all_dandiset_totals.json")
     if archive is None or dandisets is None:
         return dict.fromkeys(COUNTS)
     of_none = dandisets.get(UNDETERMINED, {})
@@ -67,7 +67,7 @@ def undetermined_region(mapped: Path) -> Shares:
         table = read_summary(mapped / "archive_summary_by_region.tsv")
     except FileNotFoundError:
         return dict.fromkeys(COUNTS)
-    of_none = table.filter(pl.col("region") == UNDETERMINED)
+    of_none = table.filter(pl.col("region") == UNDETERMINED_REGION)
     return {name: share(int(of_none[name].sum()), int(table[name].sum())) for name in COUNTS}
 
 
@@ -75,7 +75,12 @@ def addresses_waiting(lookup: Path, cache: Path) -> int | None:
     """How many addresses have no region yet; None before any was looked up."""
     try:
         regions = pl.scan_parquet(lookup / "regions.parquet")
-        return regions.filter(pl.col("region") == UNDETERMINED).select(pl.len()).collect().item()
+        return (
+            regions.filter(pl.col("region") == UNDETERMINED_REGION)
+            .select(pl.len())
+            .collect()
+            .item()
+        )
     except FileNotFoundError:
         last = last_attempt(cache)
         return last.waiting if last else None
@@ -84,7 +89,7 @@ def addresses_waiting(lookup: Path, cache: Path) -> int | None:
 def date_of_listing(dandisets: Path, source: str) -> str | None:
     """When the API was last read as a whole, or the day of the newest asset of a snapshot."""
     name, key = ("fetched.json", "refreshed") if source == "api" else ("listing.json", "date")
-    told = read_json(dandisets / name)
+    told = read_if_there(dandisets / name)
     return told[key][:10] if told and told[key] else None
 
 
@@ -104,7 +109,7 @@ def look(
     waiting = sorted({*map(dt.date.fromisoformat, raw_days)} - {*reduced})
     missing = [day for day in days_between(reduced) if day not in waiting]
     lines = lines_per_class(results / "reduced", reduced)
-    provenance = read_json(results / "published" / "provenance.json")
+    provenance = read_if_there(results / "published" / "provenance.json")
     published = provenance["days"]["newest"] if provenance else None
     listing = date_of_listing(results / "dandisets", source)
     newest = reduced[-1] if reduced else None

@@ -9,12 +9,10 @@ import polars as pl
 from _files import write_json
 from _log import logging_to
 from _summaries import totals, totals_by_version, write_summary
-from _tables import DANDISETS_BY_DAY, DANDISETS_BY_REGION, DIGESTS, PLACEMENTS
+from _tables import DANDISETS_BY_DAY, DANDISETS_BY_REGION, DIGESTS, PLACEMENTS, UNDETERMINED
 from _usage import add_up, by_date, by_label, by_type_per_week
 
 log = logging.getLogger(__name__)
-
-UNDETERMINED = "undetermined"
 
 
 def scan(paths: list[Path], schema: pl.Schema) -> pl.LazyFrame:
