@@ -26,6 +26,7 @@ set -uo pipefail
 export PATH="${PATH:-/usr/local/bin:/usr/bin:/bin}"
 
 MISUSED=2 STALE=3 BUSY=75
+MOMENT=3
 
 # --- What it is called with ----------------------------------------------------------------------
 
@@ -161,9 +162,9 @@ end() {
 }
 
 # The kernel lets go of it when the run ends, however it ends. Snakemake holds it too, so that it
-# stays held should this script alone be killed.
+# stays held should this script alone be killed; what was killed takes a moment to end.
 exec 9>>"$logs/.lock"
-if ! flock --wait "$patience" 9; then
+if ! flock --wait $((patience < MOMENT ? MOMENT : patience)) 9; then
     say "Another nightly run is at work. This one did not begin."
     end $BUSY
 fi

@@ -151,6 +151,18 @@ def test_two_nights_do_not_overlap(archive: Path):
     assert "Another nightly run is at work. This one did not begin." in told
 
 
+def test_a_killed_night_that_takes_a_moment_to_end_is_waited_for(archive: Path):
+    (archive / "logs").mkdir()
+    with (archive / "logs/.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = start(archive, *ONLY_REDUCE)
+        while not logs(archive):
+            assert process.poll() is None
+            time.sleep(0.01)
+        time.sleep(0.5)
+    assert process.wait(60) == 0
+
+
 def test_only_the_newest_logs_are_kept(archive: Path):
     (archive / "logs").mkdir()
     for day in range(1, 6):
