@@ -10,6 +10,7 @@ from snakemake.utils import min_version, validate
 min_version("9.27")
 
 
+include: "rules/errors.smk"
 include: "rules/config.smk"
 
 

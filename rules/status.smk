@@ -4,6 +4,7 @@ NEEDS  whatever is there of reduced/, lookup/, mapped/, published/ and the listi
 MAKES  status.json
 
 It starts no other job, asks no network, and does not hold the results: it may be asked at any time.
+Its log is not among the results, so that those are told of that cannot be written to.
 """
 
 
@@ -14,7 +15,7 @@ localrules:
 # No input and no output: what is there is looked at, each time it is asked for.
 rule status:
     log:
-        f"{RESULTS}/logs/status.log",
+        f"{SNAKEMAKE_LOGS}/status.log",
     conda:
         CONDA
     params:

@@ -307,6 +307,8 @@ def _advice(raw_logs: str, where: str, response: dict[str, Any]) -> str:
         return f"{raw_logs} lies in an archive (Glacier). Restore it there, and run again."
     if status in (301, 307, 400) and code in ("PermanentRedirect", "AuthorizationHeaderMalformed"):
         return f"The bucket of {raw_logs} is in another region. Set storage.s3.region."
+    if code in ("ExpiredToken", "RequestExpired"):
+        return f"The credentials for {raw_logs} have expired. Renew them, and run again."
     if status == 404:
         return f"{raw_logs} is not there any more. Run again."
     if status in (400, 401, 403):

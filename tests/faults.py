@@ -8,8 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +29,24 @@ def needed(there: bool, reason: str) -> None:
     """Leave a test out where what it needs is not there; where all is checked that is an error."""
     if not there:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(reason)
+
+
+# --- Disks ---------------------------------------------------------------------------------------
+
+
+@contextmanager
+def only_to_be_read(folder: Path) -> Iterator[None]:
+    """Close a folder to all writing, even root's."""
+    needed(os.geteuid() == 0, "only root may mount a folder")
+    for options in (["--bind", str(folder)], ["-o", "remount,bind,ro"]):
+        done = subprocess.run(
+            ["mount", *options, str(folder)], capture_output=True, text=True, check=False
+        )
+        needed(done.returncode == 0, f"no folder can be mounted here: {done.stderr}")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 # --- Archives ------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import yaml
 from _files import AT_WORK, hold, holder, sweep
 from _log import UserError, advice
 from archive_parts import content_of_name
-from faults import Running, ended, needed, prepare_example
+from faults import Running, ended, needed, only_to_be_read, prepare_example
 from incremental import add as add_lines
 from incremental import line
 from workflow import Tree, copy, differences, results, tree, write_yaml
@@ -118,19 +118,13 @@ def test_a_disk_that_can_only_be_read(example: Path, tmp_path: Path):
         raw = folder / "raw/2022/01/01.log"
         add_lines(raw, line("2022-01-01 12:00", "192.0.2.77", NEW))
         published = tree(folder / "results/published")
-        for path in (folder / "results", folder / "cache"):
-            subprocess.run(["mount", "--bind", str(path), str(path)], check=True)
-            subprocess.run(["mount", "-o", "remount,bind,ro", str(path)], check=True)
-        try:
+        with only_to_be_read(folder / "results"), only_to_be_read(folder / "cache"):
             failed = ended(folder)
             assert failed.code == 1
             assert "Write-protected output files" in failed.told  # Snakemake's words.
             assert "Traceback" not in failed.told
             assert tree(folder / "results/published") == published
             assert "Nothing to be done" in ended(copy(example, tmp_path / "other"), "-n").told
-        finally:
-            for path in (folder / "results", folder / "cache"):
-                subprocess.run(["umount", "--lazy", str(path)], check=True)
         assert ended(folder).code == 0
         assert differences(results(folder), from_scratch(folder, tmp_path / "fresh")) == []
 

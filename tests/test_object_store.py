@@ -2,17 +2,15 @@
 
 import datetime as dt
 import shutil
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from buckets import RAW_LOGS, Bucket, bucket_of_example, s3_server
 from servers import serving
 from workflow import (
     EXAMPLE,
-    SHIPPED_CONFIG,
     Run,
     below,
     differences,
@@ -27,83 +25,20 @@ from workflow import (
 pytestmark = pytest.mark.cluster
 
 SALT = "a salt"
-BUCKET = "raw-logs"
-RAW_LOGS = f"s3://{BUCKET}/of/dandi"
 DEFAULTS = {"tries": 2, "relist_days": 14, "list_all_days": 30}
-
-
-class Bucket:
-    """A bucket on a server, and what the server was asked.
-
-    Attributes:
-        url: Of the server.
-        client: To fill the bucket.
-        asked: How often each operation was asked for since `forget`.
-    """
-
-    def __init__(self, url: str, client: Any) -> None:
-        self.url = url
-        self.client = client
-        self.asked: Counter[str] = Counter()
-
-    def put(self, name: str, content: bytes) -> None:
-        self.client.put_object(Bucket=BUCKET, Key=f"of/dandi/{name}", Body=content)
-        self.asked.clear()
-
-    def delete(self, name: str) -> None:
-        self.client.delete_object(Bucket=BUCKET, Key=f"of/dandi/{name}")
-        self.asked.clear()
-
-    def config(self, **changes: Any) -> dict[str, Any]:
-        shipped = yaml.safe_load(SHIPPED_CONFIG.read_text("utf-8"))
-        s3 = {"endpoint_url": self.url, "tries": 2} | changes
-        return shipped | {"raw_logs": RAW_LOGS, "storage": {"s3": s3}}
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Bucket]:
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ACCESS_KEY_ID", "test")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-        patch.setenv("AWS_CONFIG_FILE", "/dev/null")
-        patch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
-        url = f"http://{host}:{port}"
-        client = boto3.client("s3", endpoint_url=url, region_name="us-east-1")
-        bucket = Bucket(url, client)
-        count_requests(moto, bucket)
-        yield bucket
-    moto.stop()
-
-
-def count_requests(moto: Any, bucket: Bucket) -> None:
-    """Have the server count lists, and all other requests by method."""
-    app = moto._server.app
-
-    def counting(environ: dict[str, Any], start_response: Any) -> Any:
-        method, place = environ["REQUEST_METHOD"], environ["PATH_INFO"].strip("/")
-        bucket.asked["LIST" if (method, place) == ("GET", BUCKET) else method] += 1
-        return app(environ, start_response)
-
-    moto._server.app = counting
+    with s3_server() as server:
+        yield server
 
 
 @pytest.fixture
 def bucket(server: Bucket) -> Iterator[Bucket]:
     """A bucket with the raw logs of the example."""
-    server.client.create_bucket(Bucket=BUCKET)
-    for name, content in tree(EXAMPLE / "raw").items():
-        server.put(name, content)
-    yield server
-    for page in server.client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
-        for found in page.get("Contents", []):
-            server.client.delete_object(Bucket=BUCKET, Key=found["Key"])
-    server.client.delete_bucket(Bucket=BUCKET)
+    with bucket_of_example(server) as bucket:
+        yield bucket
 
 
 def planned(directory: Path, config: dict[str, Any]) -> Run:
@@ -244,6 +179,7 @@ def test_a_server_that_is_not_there_is_named(server: Bucket, tmp_path: Path):
 @pytest.mark.parametrize(
     ("status", "told"),
     [
+        (400, "The credentials for s3://raw-logs/of/dandi have expired. Renew them"),
         (403, "does not let these credentials read"),
         (429, "Run again later."),
         (503, "answered SlowDown"),
@@ -252,11 +188,11 @@ def test_a_server_that_is_not_there_is_named(server: Bucket, tmp_path: Path):
 def test_a_server_that_refuses_is_asked_again_and_told_of(
     server: Bucket, tmp_path: Path, status: int, told: str
 ):
-    code = {403: "AccessDenied", 429: "TooManyRequests", 503: "SlowDown"}[status]
-    body = f"<Error><Code>{code}</Code><Message>no</Message></Error>".encode()
+    codes = {400: "ExpiredToken", 403: "AccessDenied", 429: "TooManyRequests", 503: "SlowDown"}
+    body = f"<Error><Code>{codes[status]}</Code><Message>no</Message></Error>".encode()
     with serving(lambda _: (status, body)) as refusing:
         assert told in refused(tmp_path, server.config(endpoint_url=refusing.url))
-    assert len(refusing.asked) == (1 if status == 403 else 2)
+    assert len(refusing.asked) == (1 if status in (400, 403) else 2)
 
 
 def test_a_bucket_needs_a_name(server: Bucket, tmp_path: Path):

@@ -15,7 +15,7 @@ import pytest
 import status
 import yaml
 from _tables import REGIONS_BY_HASH
-from faults import prepare_example
+from faults import only_to_be_read, prepare_example
 from workflow import GOLDEN, SHIPPED_CONFIG, Run, copy, jobs_of, output_of, run, tree, write_yaml
 
 DAYS = [
@@ -39,7 +39,7 @@ def told(folder: Path) -> dict[str, Any]:
 def apart_from_status(folder: Path) -> dict[str, bytes]:
     """All files of the results, but what a look at their status makes."""
     files = tree(folder / "results")
-    return {name: data for name, data in files.items() if "status." not in name}
+    return {name: data for name, data in files.items() if name != "status.json"}
 
 
 def squeezed(result: Run) -> str:
@@ -110,11 +110,40 @@ def test_stale_results_end_with_an_error(example: Path, tmp_path: Path):
 def test_a_look_at_nothing_starts_nothing(tmp_path: Path):
     result = run(tmp_path, "status")
     assert jobs_of(result) == {"status": 1}
-    assert set(tree(tmp_path / "results")) == {"status.json", "logs/status.log"}
+    assert set(tree(tmp_path / "results")) == {"status.json"}
     found = told(tmp_path)
     assert (found["days"], found["newest_day"], found["lag_days"]) == (0, None, None)
     assert found["waiting_days"] == DAYS
     assert "Days none yet\n" in squeezed(result)
+
+
+def test_results_that_can_only_be_read(example: Path, tmp_path: Path):
+    folder = copy(example, tmp_path)
+    with only_to_be_read(folder / "results"):
+        result = run(folder, "status", fails=True)
+    assert "Days 7 reduced" in squeezed(result)
+    assert "status.json" in output_of(result)
+    assert "The disk can only be read. Make it writable" in output_of(result)
+    assert "Traceback" not in output_of(result)
+    assert not (folder / "results/status.json").exists()
+
+
+@pytest.mark.parametrize("arguments", [("status",), ("reduce_all", "--dry-run"), ()])
+def test_why_it_cannot_be_told_is_said_even_quietly(tmp_path: Path, arguments: tuple[str, ...]):
+    config = yaml.safe_load(SHIPPED_CONFIG.read_text()) | {"raw_logs": "/nowhere"}
+    result = run(tmp_path, *arguments, "--quiet", "all", config=config, fails=True)
+    assert output_of(result).count("there is no folder /nowhere") == 1
+
+
+def test_a_quiet_alarm_is_told_once(example: Path, tmp_path: Path):
+    folder = copy(example, tmp_path)
+    config = yaml.safe_load((folder / "config/config.yaml").read_text())
+    write_yaml(folder / "config/config.yaml", config | {"status": {"max_lag_days": 0}})
+    result = run(folder, "status", "--quiet", "all", fails=True)
+    assert result.stderr.splitlines()[1:] == [
+        f"Stale: the newest day that is reduced is {days_since(DAYS[-1]):,} days ago, and "
+        "status.max_lag_days is 0."
+    ]
 
 
 def test_half_done_results_while_a_run_is_at_work(example: Path, tmp_path: Path):

@@ -15,6 +15,7 @@ import oracle
 import pytest
 import slurm_cluster
 import yaml
+from buckets import bucket_of_example, s3_server
 from slurm_cluster import Cluster, Job
 from workflow import (
     EXAMPLE,
@@ -87,6 +88,17 @@ def test_a_run_on_slurm_makes_the_bytes_of_a_local_one(submitted, local: Path):
     }
     assert differences(one, other) == []
     assert finds_nothing_to_do(directory, salt=SALT)
+
+
+def test_jobs_on_slurm_fetch_their_days_from_s3(cluster: Cluster, local: Path, tmp_path: Path):
+    before = len(cluster.jobs())
+    with s3_server() as server, bucket_of_example(server) as bucket:
+        config = write_yaml(tmp_path / "config.yaml", bucket.config())
+        submit(tmp_path, "reduce_all", config=config, salt=SALT)
+        assert bucket.asked["GET"] == len(tree(EXAMPLE / "raw"))
+    assert [job.comment for job in cluster.jobs()[before:]] == ["rule_days_reduce"]
+    made = below(results(tmp_path), "reduced")
+    assert differences(made, below(results(local), "reduced")) == []
 
 
 def test_small_jobs_share_one_of_slurm(submitted):
