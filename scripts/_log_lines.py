@@ -98,7 +98,7 @@ _FEW_TEXTS = ("date", "zone", "requester", "operation", "protocol", "status", "e
 _MANY_TEXTS = ("ip_address", "key", "bytes_sent", "object_size", "total_ms", "turn_around_ms")
 
 _BEFORE_PROTOCOL = " HTTP/"
-_LINES_AT_A_TIME = 64
+_LINES_AT_A_TIME = 128
 _WORTH_COUNTING = 1000
 """Where fewer than one line in so many is odd, a block is counted as a whole before its lines."""
 
@@ -381,30 +381,36 @@ def rows_to_doubt(
         odd: The rows that `read_clean` did not decide.
     """
     rows = rows_with_a_field_end(block, lines)
-    if len(odd) * _WORTH_COUNTING < len(usual):
-        others = usual.sum() - usual.gather(odd).sum()
-        if block.count(_BEFORE_PROTOCOL) == others + sum(
-            lines[row].count(_BEFORE_PROTOCOL) for row in odd
-        ):
-            return rows
-    return rows + rows_with_another_protocol(block, lines, usual)
+    in_odd = [lines[row].count(_BEFORE_PROTOCOL) for row in odd]
+    usual = usual.scatter(odd, False)
+    few_odd = len(odd) * _WORTH_COUNTING < len(usual)
+    if few_odd and block.count(_BEFORE_PROTOCOL) == usual.sum() + sum(in_odd):
+        return rows
+    expected = usual.cast(pl.UInt32).scatter(odd, in_odd)
+    return rows + rows_with_another_protocol(block, lines, usual, expected)
 
 
 def rows_with_another_protocol(
-    block: stringzilla.Str, lines: stringzilla.Strs, usual: pl.Series
+    block: stringzilla.Str, lines: stringzilla.Strs, usual: pl.Series, expected: pl.Series
 ) -> list[int]:
-    """The rows of lines with a protocol in its place and ` HTTP/` elsewhere as well.
+    """The rows of usual lines with ` HTTP/` more than once.
 
-    Some lines are looked at together: each with a protocol in its place has ` HTTP/` once at least.
+    Some lines are looked at together: each has it as often as expected at least.
+
+    Args:
+        block: Whole lines.
+        lines: The same, line by line.
+        usual: Whether a line has a protocol in its place.
+        expected: How often a line has ` HTTP/` at least.
     """
     firsts = range(0, len(usual), _LINES_AT_A_TIME)
-    before = usual.cast(pl.UInt32).cum_sum().shift(1, fill_value=0)
-    expected = [*before.gather_every(_LINES_AT_A_TIME), usual.sum()]
+    before = expected.cum_sum()
+    ends = [*before.gather_every(_LINES_AT_A_TIME, _LINES_AT_A_TIME - 1), before[-1]]
     starts = [*(lines[first].offset_within(block) for first in firsts), len(block)]
     rows = []
     for place, first in enumerate(firsts):
         found = block[starts[place] : starts[place + 1]].count(_BEFORE_PROTOCOL)
-        if found != expected[place + 1] - expected[place]:
+        if found != ends[place] - (ends[place - 1] if place else 0):
             some = usual[first : first + _LINES_AT_A_TIME].arg_true()
             rows += [first + n for n in some if lines[first + n].count(_BEFORE_PROTOCOL) != 1]
     return rows
