@@ -9,6 +9,15 @@ from snakemake_interface_logger_plugins.common import LogEvent
 PIPELINE = {"reduce", "bin", "assign", "gather", "map", "publish"}
 
 
+def active_dandisets() -> int:
+    """How many Dandisets `gather` found when it ran last, of those that the configuration selects."""
+    gathered = Path(RESULTS) / "activity" / "gathered.json"
+    if not gathered.exists():
+        return 0
+    found = json.loads(gathered.read_text(encoding="utf-8"))["dandisets"]
+    return sum(selects(config, dandiset) for dandiset in found)
+
+
 class TellsPlan(logging.Handler):
     """Adds the outline of the plan to what Snakemake says of the number of jobs.
 
@@ -22,7 +31,7 @@ class TellsPlan(logging.Handler):
             counts = Counter(job.rule.name for job in jobs)
             if PIPELINE & counts.keys():
                 raw = sum(raw_bytes(job.wildcards) for job in jobs if job.rule.name == "reduce")
-                logger.info("\n".join(outline(counts, raw)))
+                logger.info("\n".join(outline(counts, raw, active_dandisets())))
 
 
 if workflow.is_main_process:

@@ -18,7 +18,7 @@ def size(number: int) -> str:
     return f"{amount:.{1 if unit and amount < 99.95 else 0}f} {UNITS[unit]}"
 
 
-def outline(jobs: Mapping[str, int], raw_bytes: int) -> Iterator[str]:
+def outline(jobs: Mapping[str, int], raw_bytes: int, active: int = 0) -> Iterator[str]:
     """The plan in a few lines, as far as it is known.
 
     Which months are assigned and which Dandisets are mapped shows behind the checkpoints only.
@@ -26,6 +26,7 @@ def outline(jobs: Mapping[str, int], raw_bytes: int) -> Iterator[str]:
     Args:
         jobs: How many jobs of each rule are planned.
         raw_bytes: The size of the raw days among them.
+        active: How many Dandisets of this run had activity when `gather` ran last.
     """
     days, bins, assigns, maps = (jobs.get(rule, 0) for rule in ("reduce", "bin", "assign", "map"))
     yield f"Days to reduce: {days:,}" + (f", {size(raw_bytes)} of raw logs to read" if days else "")
@@ -35,6 +36,7 @@ def outline(jobs: Mapping[str, int], raw_bytes: int) -> Iterator[str]:
     else:
         yield f"Months to assign: {assigns:,}"
     if jobs.get("gather"):
-        yield "Dandisets to map: not known before gather has run"
+        known = f"of the {active:,} with activity so far those that change, and new ones"
+        yield "Dandisets to map: " + (known if active else "not known before gather has run")
     else:
         yield f"Dandisets to map: {maps:,}"

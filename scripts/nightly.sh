@@ -12,7 +12,7 @@
 #                       in the working directory if there is one
 #   --logs DIR          where the logs go, in the working directory if relative: logs
 #   --keep NUMBER       how many logs are kept: 30
-#   --wait SECONDS      how long to wait while another run is at work: 0
+#   --wait SECONDS      how long to wait while another run is at work: 3
 #   --on-failure CMD    what to run when the exit code is not 0. A single word is called with the
 #                       path of the log and the exit code; more words go to sh, with these as $1, $2
 #   --help              this
@@ -26,14 +26,13 @@ set -uo pipefail
 export PATH="${PATH:-/usr/local/bin:/usr/bin:/bin}"
 
 MISUSED=2 STALE=3 BUSY=75
-MOMENT=3
 
 # --- What it is called with ----------------------------------------------------------------------
 
 called_in=$PWD
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 directory=$root
-configfiles=() settings=() profile= secrets= logs=logs keep=30 patience=0 on_failure= for_run=()
+configfiles=() settings=() profile= secrets= logs=logs keep=30 patience=3 on_failure= for_run=()
 
 misused() {
     echo "nightly.sh: $1 See --help." >&2
@@ -164,7 +163,7 @@ end() {
 # The kernel lets go of it when the run ends, however it ends. Snakemake holds it too, so that it
 # stays held should this script alone be killed; what was killed takes a moment to end.
 exec 9>>"$logs/.lock"
-if ! flock --wait $((patience < MOMENT ? MOMENT : patience)) 9; then
+if ! flock --wait "$patience" 9; then
     say "Another nightly run is at work. This one did not begin."
     end $BUSY
 fi

@@ -1,5 +1,6 @@
 """What a dry run says of the days, months, Dandisets and bytes there are to do."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,13 @@ def test_a_plan_that_ends_at_checkpoints_says_so():
     ]
 
 
+def test_a_plan_of_a_night_tells_how_many_dandisets_there_are():
+    *_, dandisets = outline({"reduce": 1, "route": 1, "gather": 1}, 10**9, active=1_024)
+    assert dandisets == (
+        "Dandisets to map: of the 1,024 with activity so far those that change, and new ones"
+    )
+
+
 def test_a_plan_behind_the_checkpoints_is_exact():
     assert list(outline({"assign": 1, "map": 1_024}, 0)) == [
         "Days to reduce: 0",
@@ -51,6 +59,11 @@ def test_a_dry_run_says_what_there_is_to_do(tmp_path: Path):
     told = output_of(run(folder, "--dry-run"))
     assert f"Days to reduce: 7, {size(raw)} of raw logs to read\n" in told
     assert "Months to assign: at most 3, of which" in told
+    (folder / "results/activity").mkdir(parents=True)
+    gathered = {"dandisets": {"000108": {}, "000003": {}, "undetermined": {}}}
+    (folder / "results/activity/gathered.json").write_text(json.dumps(gathered))
+    told = output_of(run(folder, "--dry-run", "--config", "exclude={dandisets: ['000108']}"))
+    assert "Dandisets to map: of the 2 with activity so far" in told
     one_day = "results/reduced/2022/05/02.parquet"
     delivered = sum(path.stat().st_size for path in (folder / "raw/2022/05/02").iterdir())
     told = output_of(run(folder, "--dry-run", one_day))
