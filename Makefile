@@ -10,8 +10,8 @@ RESOLVE := ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help env env-slurm env-s3 env-rich demo report test test-cluster lint format lock example bench \
-	bench-reduce bench-bin bench-map bench-scale bench-nightly bench-regions bench-report golden \
-	rulegraph clean
+	bench-reduce bench-bin bench-map bench-scale bench-nightly bench-regions bench-publish bench-report \
+	golden rulegraph clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,7 +62,7 @@ lock: .venv/.installed ## Resolve envs/*.in into the locks; UPGRADE=1 takes the 
 example: .venv/.installed ## Write the bundled example, tests/example, anew
 	$(BIN)/python tests/simulate.py example tests/example
 
-bench: bench-reduce bench-bin bench-map bench-scale bench-nightly bench-regions bench-report ## Run every benchmark
+bench: bench-reduce bench-bin bench-map bench-scale bench-nightly bench-regions bench-publish bench-report ## Run every benchmark
 
 bench-reduce: .venv/.installed ## Measure reduce on a busy day
 	$(BIN)/python bench/reduce.py
@@ -81,6 +81,10 @@ bench-nightly: .venv/.installed ## Measure a busy night on a year; REQUESTS=20e6
 
 bench-regions: .venv/.installed ## Measure finding regions; PREDECESSOR_SAMPLE=10000 takes an hour
 	$(BIN)/python bench/regions.py
+
+bench-publish: .venv/.installed ## Measure reconciling and publishing; DAYS=2588 DANDISETS=1000 VISITS=2e6
+	$(BIN)/python bench/publish.py $(if $(DAYS),--days $(DAYS)) $(if $(DANDISETS),--dandisets $(DANDISETS)) \
+		$(if $(VISITS),--visits $(VISITS))
 
 bench-report: .venv/.installed ## Measure the usage page of 1,000 Dandisets; needs chromium
 	$(BIN)/python bench/report.py

@@ -443,14 +443,20 @@ def tell_failed_run() -> None:
         logger.info(f"How the run went: {page}")
 
 
-def forget_note_of_lost_files() -> None:
-    """Delete the note of what is published if the folder is not so, to have it made again."""
+def is_lost_in_plan() -> bool:
+    """Whether a dry run has to show that publishing comes, for what is published is not as noted.
+
+    Any other run deletes the note then, to have the folder made again. Afterwards nothing tells a
+    later run that it was so, as a param of `publish` would.
+    """
     note = Path(RESULTS) / "published.json"
-    if not is_as_noted(Path(RESULTS) / "published", note):
-        # Where nothing may be written, a run says so when it begins; to plan one needs no more.
+    if is_as_noted(Path(RESULTS) / "published", note):
+        return False
+    if not workflow.output_settings.dryrun:
+        # Where nothing may be written, a run says so when it begins.
         with suppress(OSError):
             note.unlink()
+    return workflow.output_settings.dryrun
 
 
-if workflow.is_main_process:
-    forget_note_of_lost_files()
+PUBLISHED_IS_LOST = workflow.is_main_process and is_lost_in_plan()

@@ -1,6 +1,6 @@
 """Exact figures -> what can be shared: rounded, in the form that the public usage page reads.
 
-NEEDS  mapped/, reconciled.json, provenance.json
+NEEDS  mapped/, reconciled.json, provenance.json, activity/{dandiset}.assets.parquet
 MAKES  published/, published.json
 
 Snakemake deletes the declared output of a job before the job begins. Others read published/ at any
@@ -20,6 +20,8 @@ rule publish:
         coordinates=f"{RESULTS}/mapped/region_codes_to_coordinates.yaml",
         reconciled=f"{RESULTS}/reconciled.json",
         provenance=f"{RESULTS}/provenance.json",
+        # It names where objects stand, beside it. When that changes for a Dandiset, so does its map.
+        gathered=ancient(f"{RESULTS}/activity/gathered.json"),
     output:
         note=f"{RESULTS}/published.json",
     log:
@@ -32,5 +34,6 @@ rule publish:
         minimum=config["privacy"]["minimum"],
         round_to=config["privacy"]["round_to"],
         after=config["publish"].get("after"),
+        lost=PUBLISHED_IS_LOST,
     script:
         "../scripts/publish.py"

@@ -186,10 +186,11 @@ def sums(rows: pl.DataFrame, versions: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_rests(rows: pl.DataFrame, members: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Add what a sum has besides its listed parts as a row that is not listed.
+    """Add what a sum has besides its listed parts as a row that is not listed, for each measure.
 
     That is what Dandisets have that are not published, or whose figures are older than the
-    archive's, and what requesters are counted for in several Dandisets.
+    archive's, and what requesters are counted for in several Dandisets. The members say of which
+    `measure` they are: all, or one.
     """
     relation = ["family", "of", "at"]
     signed = members.hstack(rows.select(MEASURES)[members["row"]]).with_columns(
@@ -198,34 +199,50 @@ def with_rests(rows: pl.DataFrame, members: pl.DataFrame) -> tuple[pl.DataFrame,
     rests = (
         signed.group_by(relation)
         .agg(pl.col(MEASURES).sum())
-        .filter(pl.any_horizontal(pl.col(MEASURES) != 0))
-        .sort(relation)
+        .unpivot(MEASURES, index=relation, variable_name="measure", value_name="count")
+        .filter(pl.col("count") != 0, is_of(pl.col("measure")))
+        .sort(*relation, "measure")
         .with_row_index("row", offset=len(rows))
     )
+    of_it = pl.col("measure")
     more_rows = rests.select(
         pl.lit("").alias("name"),
         pl.lit("rest").alias("table"),
         pl.lit("").alias("label"),
         pl.lit(0, pl.Int64).alias("bytes_sent"),
-        pl.col(MEASURES).abs(),
+        *(
+            pl.when(of_it == measure).then(pl.col("count").abs()).otherwise(0).alias(measure)
+            for measure in MEASURES
+        ),
         pl.lit(False).alias("listed"),
     )
     more_members = rests.select(
         *relation,
         pl.col("row").cast(members.schema["row"]),
         # More parts than the whole: what they have in common stands on its side.
-        whole=pl.col("number_of_requests") < 0,
+        whole=pl.col("count") < 0,
+        measure="measure",
     )
+    members = members.with_columns(measure=pl.lit(None, pl.String))
     return pl.concat([rows, more_rows]), pl.concat([members, more_members])
 
 
-def shown(rows: pl.DataFrame, versions: pl.DataFrame, minimum: int, text: Any) -> pl.DataFrame:
+def is_of(measure: pl.Expr) -> pl.Expr:
+    """Whether a sum is one of a measure: lines and requesters are counted once only."""
+    counted_once = (pl.col("family") == "lines") | (pl.col("of") == "requesters")
+    return ~counted_once | (measure == MEASURES[0])
+
+
+def shown(
+    rows: pl.DataFrame, versions: pl.DataFrame, minimum: int, round_to: int, text: Any
+) -> pl.DataFrame:
     """The rows with their counts as they may be published.
 
     Args:
         rows: `ROWS`.
         versions: Which version has which asset: `name`, `version`, `label`.
         minimum: Counts below it are not told.
+        round_to: Other counts are multiples of it.
         text: From a count and whether it is untold, both expressions, to what is published.
 
     Returns:
@@ -234,15 +251,17 @@ def shown(rows: pl.DataFrame, versions: pl.DataFrame, minimum: int, text: Any) -
     numbered = rows.with_columns(row=pl.int_range(pl.len(), dtype=pl.UInt32))
     every, members = with_rests(rows, sums(numbered, versions))
     cells, links = cells_of(every), links_of(numbered)
-    in_both = members.select(
-        relation=pl.struct("family", "of", "at").hash(), cell=pl.col("row") * 2, whole="whole"
-    )
-    of_downloads = members.filter(pl.col("family") != "lines", pl.col("of") != "requesters").select(
-        relation=pl.struct("family", "of", "at").hash(seed=1),
-        cell=pl.col("row") * 2 + 1,
-        whole="whole",
-    )
-    hidden = untold(cells, pl.concat([in_both, of_downloads]), links, minimum)
+    in_sums = [
+        members.filter(
+            pl.col("measure").is_null() | (pl.col("measure") == measure), is_of(pl.lit(measure))
+        ).select(
+            relation=pl.struct("family", "of", "at").hash(seed=place),
+            cell=pl.col("row") * 2 + place,
+            whole="whole",
+        )
+        for place, measure in enumerate(MEASURES)
+    ]
+    hidden = untold(cells, pl.concat(in_sums), links, minimum, round_to)
     return rows.with_columns(
         text(pl.col(measure), hidden.gather_every(2, offset).head(len(rows))).alias(measure)
         for offset, measure in enumerate(MEASURES)
@@ -264,9 +283,25 @@ def cells_of(rows: pl.DataFrame) -> pl.DataFrame:
             ),
             listed="listed",
             vague=pl.col("table") == "version",
+            worth=worth(),
         )
         .explode("count", "least")
         .with_columns(pl.min_horizontal("least", "count"))
+    )
+
+
+def worth() -> pl.Expr:
+    """What the counts of a row are worth to readers: what stands for much is hidden last."""
+    in_all = pl.col("table").is_in(["total", "requesters"])
+    return (
+        pl.when(in_all & (pl.col("name") == ARCHIVE))
+        .then(3)
+        .when(in_all & (pl.col("name") != LINES))
+        .then(2)
+        .when(pl.col("table").is_in(["kind", "version"]) | in_all)
+        .then(1)
+        .otherwise(0)
+        .cast(pl.Int64)
     )
 
 

@@ -28,11 +28,22 @@ import polars as pl
 ENDLESS = 1 << 40
 """More than any count."""
 MAX_PASSES = 100
+TOTALS = 2
+"""From this worth on a cell is hidden only if no other one can help."""
 
-CELLS = pl.Schema({"count": pl.Int64, "least": pl.Int64, "listed": pl.Boolean, "vague": pl.Boolean})
+CELLS = pl.Schema(
+    {
+        "count": pl.Int64,
+        "least": pl.Int64,
+        "listed": pl.Boolean,
+        "vague": pl.Boolean,
+        "worth": pl.Int64,
+    }
+)
 """`least` is what is known of a small one at least: a row that is listed has a request. What is not
 `listed` is no published cell, but the attacker may know that it is missing in a sum. Of what is
-`vague` it is not taken into account that a hidden count is at least the minimum."""
+`vague` it is not taken into account that a hidden count is at least the minimum. What is worth less
+to readers is hidden first."""
 MEMBERS = pl.Schema({"relation": pl.UInt64, "cell": pl.UInt32, "whole": pl.Boolean})
 """`cell` is the row number of a cell. In each relation the parts add up to the wholes."""
 LINKS = pl.Schema({"part": pl.UInt32, "whole": pl.UInt32})
@@ -40,7 +51,7 @@ LINKS = pl.Schema({"part": pl.UInt32, "whole": pl.UInt32})
 
 
 def untold(
-    cells: pl.DataFrame, members: pl.DataFrame, links: pl.DataFrame, minimum: int
+    cells: pl.DataFrame, members: pl.DataFrame, links: pl.DataFrame, minimum: int, round_to: int
 ) -> pl.Series:
     """Say of each cell whether it must not be told as a figure.
 
@@ -49,15 +60,16 @@ def untold(
         members: `MEMBERS`.
         links: `LINKS`.
         minimum: Below it a count is small.
+        round_to: A figure told is the nearest multiple of it.
 
     Returns:
         True for small cells, for those that are hidden with them, and for those not listed.
     """
     members = members.sort("relation", "cell")
-    state = boxed(words(cells, members, links, minimum), minimum)
+    state = boxed(words(cells, members, links, minimum), minimum, round_to)
     due = members
     while len(due):
-        asked = demands(due, state, minimum)
+        asked = demands(due, state)
         grown = grow(state, asked, links)
         changed = grown.select(
             pl.row_index("cell").cast(pl.UInt32),
@@ -157,11 +169,13 @@ def span_of(minimum: int) -> int:
     return -(-2 * minimum // 5)
 
 
-def boxed(state: pl.DataFrame, minimum: int) -> pl.DataFrame:
+def boxed(state: pl.DataFrame, minimum: int, round_to: int) -> pl.DataFrame:
     """Give each cell that is not told from the first its box, and each the room for one.
 
     Adds `hidden`; `fall` and `rise`, the box as distances from the count; `can_fall`, `can_rise`,
-    what these can become. More than the width of a small cell is never asked for.
+    what these can become, and `free_fall`, `free_rise`, what they can become while the cell is
+    told, for its figure stands for all counts that round to it. More than the width of a small cell
+    is never asked for.
     """
     small = pl.col("count") < minimum
     span = span_of(minimum)
@@ -169,29 +183,40 @@ def boxed(state: pl.DataFrame, minimum: int) -> pl.DataFrame:
     begin = (pl.col("count") - span // 2).clip(0, minimum - span)
     first = pl.max_horizontal("low", begin)
     last = pl.min_horizontal(high, begin + span - 1)
-    return state.select(
+    # Of the counts that round to the same figure, so many are less.
+    above = (pl.col("count") + round_to // 2) % round_to
+    room = state.select(
         "count",
+        "listed",
+        "worth",
         can_fall=(pl.col("count") - pl.col("low")).clip(0, minimum - 1),
         can_rise=(high - pl.col("count")).clip(0, minimum - 1),
         hidden=small | ~pl.col("listed"),
         fall=pl.when(small).then(pl.col("count") - first).otherwise(0),
         rise=pl.when(small).then(last - pl.col("count")).otherwise(0),
+        above=above,
+    )
+    return room.select(
+        pl.exclude("above"),
+        free_fall=pl.min_horizontal("can_fall", "above", span // 2),
+        free_rise=pl.min_horizontal(
+            "can_rise", round_to - 1 - pl.col("above"), span - 1 - span // 2
+        ),
     )
 
 
-def demands(members: pl.DataFrame, state: pl.DataFrame, minimum: int) -> pl.DataFrame:
-    """What relations that do not support their cells ask for: `cell`, `fall`, `rise`.
+def demands(members: pl.DataFrame, state: pl.DataFrame) -> pl.DataFrame:
+    """What relations that do not support their cells ask for: `cell`, `fall`, `rise`, `hide`.
 
-    A relation asks one cell to give and take what is missing: one that is hidden already, if that
-    supports the relation, else the smallest part that can; if none can, the largest; then the
-    whole; then one that is hidden already, though it then needs more itself; or all, for all they
-    can.
+    A relation in which only one cell is untold has another one hidden. For the rest, what is
+    missing is given and taken by one cell that is hidden already, if that supports the relation,
+    else by some that are told, within what their figures leave open, else by one more that is
+    hidden.
     """
     cells = members.hstack(state[members["cell"]]).with_columns(
-        give=pl.when("whole").then("rise").otherwise("fall"),
-        take=pl.when("whole").then("fall").otherwise("rise"),
-        can_give=pl.when("whole").then("can_rise").otherwise("can_fall"),
-        can_take=pl.when("whole").then("can_fall").otherwise("can_rise"),
+        pl.when("whole").then(f"{place}{one}").otherwise(f"{place}{other}").alias(f"{place}{name}")
+        for place in ("", "can_", "free_")
+        for name, one, other in (("give", "rise", "fall"), ("take", "fall", "rise"))
     )
     short = (
         cells.group_by("relation")
@@ -199,64 +224,113 @@ def demands(members: pl.DataFrame, state: pl.DataFrame, minimum: int) -> pl.Data
             width=(pl.col("give") + pl.col("take")).max(),
             given=pl.col("give").sum(),
             taken=pl.col("take").sum(),
+            lonely=(pl.col("hidden").sum() == 1)
+            & (pl.col("hidden") & (pl.col("listed") | (pl.col("give") + pl.col("take") > 0))).any(),
         )
-        .with_columns(
+        .select(
+            "relation",
+            "width",
+            "lonely",
             no_give=(pl.col("width") - pl.col("given")).clip(0),
             no_take=(pl.col("width") - pl.col("taken")).clip(0),
         )
-        .filter(pl.max_horizontal("no_give", "no_take") > 0)
-        .select("relation", "width", "no_give", "no_take")
+        .filter(pl.col("lonely") | (pl.max_horizontal("no_give", "no_take") > 0))
     )
-    candidates = cells.join(short, on="relation")
+    return (
+        asked(ranked(cells.join(short, on="relation")))
+        .select(
+            "cell",
+            "hide",
+            fall=pl.when("whole").then("take").otherwise("give"),
+            rise=pl.when("whole").then("give").otherwise("take"),
+        )
+        .group_by("cell")
+        .agg(pl.col("fall", "rise").max(), pl.col("hide").any())
+    )
+
+
+HELPS, FIGURES, HIDES, WIDENS, HIDES_TOTAL, ALL = 0, 1, 2, 5, 6, 9
+"""Ranks of what a relation can ask for; `HIDES` and `HIDES_TOTAL` stand for three each."""
+
+
+def ranked(candidates: pl.DataFrame) -> pl.DataFrame:
+    """The cells of relations that lack something, but those that are not the best to be asked.
+
+    Adds `rank`, from the best on: one that is hidden already and supports the relation; those told,
+    if their figures leave enough open; of those told that are worth least the smallest part that is
+    enough, the largest part, the whole; one that is hidden already, though it then needs more
+    itself; the same of totals; or all. One alone that is untold is not helped by the first two.
+    """
+    told, part = ~pl.col("hidden"), ~pl.col("whole")
+    free_give = pl.max_horizontal(pl.col("free_give") - pl.col("give"), 0).filter(told).sum()
+    free_take = pl.max_horizontal(pl.col("free_take") - pl.col("take"), 0).filter(told).sum()
+    figures_suffice = ((pl.col("no_give") <= free_give) & (pl.col("no_take") <= free_take)).over(
+        "relation"
+    )
+    has_room = (pl.col("give") < pl.col("free_give")) | (pl.col("take") < pl.col("free_take"))
     suffices = (pl.col("give") + pl.col("no_give") <= pl.col("can_give")) & (
         pl.col("take") + pl.col("no_take") <= pl.col("can_take")
     )
     wider = pl.col("give") + pl.col("take") + pl.col("no_give") + pl.col("no_take")
-    ranked = candidates.with_columns(
-        rank=pl.when(pl.col("hidden") & suffices & (wider <= pl.col("width")))
-        .then(0)
-        .when(~pl.col("hidden") & ~pl.col("whole") & suffices)
-        .then(1)
-        .when(~pl.col("hidden") & ~pl.col("whole"))
-        .then(2)
-        .when(~pl.col("hidden"))
-        .then(3)
-        .when(suffices)
-        .then(4)
-        .otherwise(5)
-    ).with_columns(best=pl.col("rank").min().over("relation"))
-    one = (
-        ranked.filter(pl.col("best") < 5, pl.col("rank") == pl.col("best"))
-        .sort(
-            "relation",
-            pl.when(pl.col("rank") == 2).then(-pl.col("count")).otherwise("count"),
-            "cell",
+    lacks = pl.max_horizontal("no_give", "no_take") > 0
+    least_worth = pl.col("worth") == pl.col("worth").filter(told).min().over("relation")
+    first = pl.when(pl.col("worth") < TOTALS).then(HIDES).otherwise(HIDES_TOTAL)
+    return candidates.with_columns(
+        rank=pl.when(~pl.col("lonely") & ~told & suffices & (wider <= pl.col("width")))
+        .then(HELPS)
+        .when(~pl.col("lonely") & told & has_room & figures_suffice)
+        .then(FIGURES)
+        .when(told & least_worth & part & suffices)
+        .then(first)
+        .when(told & least_worth & part)
+        .then(first + 1)
+        .when(told & least_worth)
+        .then(first + 2)
+        .when(~told & lacks & suffices)
+        .then(WIDENS)
+        .when(lacks)
+        .then(ALL)
+    ).filter(pl.col("rank") == pl.col("rank").min().over("relation"))
+
+
+def asked(ranked: pl.DataFrame) -> pl.DataFrame:
+    """Those asked, with what they shall `give` and `take` then, and whether to `hide` them."""
+    figures = (
+        ranked.filter(pl.col("rank") == FIGURES)
+        .sort("relation", -(pl.col("free_give") + pl.col("free_take")), "cell")
+        .filter(
+            pl.any_horizontal(
+                (pl.col(f"free_{end}") - pl.col(end)).clip(0).cum_sum().over("relation")
+                - (pl.col(f"free_{end}") - pl.col(end)).clip(0)
+                < pl.col(f"no_{end}")
+                for end in ("give", "take")
+            )
         )
+        .with_columns(give="free_give", take="free_take")
+    )
+    is_largest = pl.col("rank").is_in([HIDES + 1, HIDES_TOTAL + 1])
+    one = (
+        ranked.filter(~pl.col("rank").is_in([FIGURES, ALL]))
+        .sort("relation", pl.when(is_largest).then(-pl.col("count")).otherwise("count"), "cell")
         .unique("relation", keep="first", maintain_order=True)
         .with_columns(
             give=pl.min_horizontal(pl.col("give") + pl.col("no_give"), "can_give"),
             take=pl.min_horizontal(pl.col("take") + pl.col("no_take"), "can_take"),
         )
     )
-    every = ranked.filter(pl.col("best") == 5).with_columns(give="can_give", take="can_take")
-    return (
-        pl.concat([one, every])
-        .select(
-            "cell",
-            fall=pl.when("whole").then("take").otherwise("give"),
-            rise=pl.when("whole").then("give").otherwise("take"),
-        )
-        .group_by("cell")
-        .agg(pl.col("fall").max(), pl.col("rise").max())
-    )
+    every = ranked.filter(pl.col("rank") == ALL).with_columns(give="can_give", take="can_take")
+    return pl.concat([figures, one, every]).with_columns(hide=pl.col("rank") != FIGURES)
 
 
 def grow(state: pl.DataFrame, asked: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
-    """Hide what is asked for, with a box as large as asked, and what its links then need."""
+    """Give what is asked a box as large as asked, and its links what they then need.
+
+    What was told is hidden if that is asked, or if it shall stand for more counts than its figure.
+    """
     state = replaced(
         state,
-        asked.with_columns(asked=True).rename({"fall": "more_fall", "rise": "more_rise"}),
-        hidden=pl.col("hidden") | pl.col("asked").is_not_null(),
+        asked.rename({"fall": "more_fall", "rise": "more_rise"}),
+        hidden=pl.col("hidden") | pl.col("hide").fill_null(False),
         fall=pl.max_horizontal("fall", "more_fall"),
         rise=pl.max_horizontal("rise", "more_rise"),
     )
@@ -269,7 +343,7 @@ def grow(state: pl.DataFrame, asked: pl.DataFrame, links: pl.DataFrame) -> pl.Da
         state = replaced(
             state,
             news.group_by("cell").agg(pl.col("more").max()),
-            hidden=pl.col("hidden") | (pl.col("more") > 0).fill_null(False),
             **{column: pl.max_horizontal(column, "more")},
         )
-    return state
+    beyond = (pl.col("fall") > pl.col("free_fall")) | (pl.col("rise") > pl.col("free_rise"))
+    return state.with_columns(hidden=pl.col("hidden") | beyond)

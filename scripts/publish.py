@@ -155,6 +155,7 @@ def main(
             ),
             asset_versions(activity, names),
             minimum,
+            round_to,
             lambda count, untold: published_count(count, untold, minimum, round_to),
         )
     )
@@ -186,7 +187,7 @@ if "snakemake" in globals():
     with logging_to(snakemake.log[0]):
         main(
             mapped=Path(snakemake.input.archive).parent,
-            activity=Path(snakemake.input.archive).parents[1] / "activity",
+            activity=Path(snakemake.input.gathered).parent,
             reconciled=Path(snakemake.input.reconciled),
             coordinates=Path(snakemake.input.coordinates),
             provenance=Path(snakemake.input.provenance),

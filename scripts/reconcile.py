@@ -10,13 +10,15 @@ import polars as pl
 from _files import read_json, write_json
 from _log import UserError, logging_to
 from _summaries import read_accounting, read_summaries, read_summary
-from _tables import DANDISETS_BY_DAY
+from _tables import DANDISETS_BY_DAY, UNDETERMINED
 from _usage import COUNTED, add_up
 
 log = logging.getLogger(__name__)
 
 SHOWN = 10
 """How many differences a message lists."""
+AT_ONCE = 100
+"""Of so many Dandisets the rows are in memory at a time."""
 
 
 def flat_totals(totals: dict[str, dict[str, Any]], name: str = "dandiset") -> pl.DataFrame:
@@ -42,6 +44,11 @@ def totals_by_kind(totals: dict[str, dict[str, Any]]) -> pl.DataFrame:
 def added_up(table: pl.DataFrame, *by: str) -> pl.DataFrame:
     """Counts added up by some columns."""
     return add_up(table.lazy(), by).collect()
+
+
+def empty_sums(label: str) -> pl.DataFrame:
+    """No rows of a label and its counts."""
+    return pl.DataFrame(schema={label: pl.String, **dict.fromkeys(COUNTED, pl.Int64)})
 
 
 def differences(
@@ -127,43 +134,53 @@ class Mapped:
         except FileNotFoundError:
             return None
 
-    def _summary(self, kind: str, label: str) -> pl.DataFrame:
-        return read_summaries(self._folder, self.made, kind, label)
-
     def problems(self) -> Iterator[str]:
         """Say what does not add up, a line each."""
         of_made = {name: self._totals_of(name) for name in self.made}
         yield from self._totals_of_made(of_made)
+        parts = {"date": [], "region": []}
+        for start in range(0, len(self.made), AT_ONCE):
+            some = self.made[start : start + AT_ONCE]
+            tables = {
+                label: read_summaries(self._folder, some, kind, label)
+                for kind, label in (("day", "date"), ("region", "region"), ("asset", "asset_path"))
+            }
+            yield from self._rows_of_made({name: of_made[name] for name in some}, tables)
+            for label, sums in parts.items():
+                sums.append(added_up(tables[label], label))
+        yield from self._archive_problems(
+            *(
+                added_up(pl.concat([empty_sums(label), *sums]), label)
+                for label, sums in parts.items()
+            )
+        )
+
+    def _rows_of_made(
+        self, of_made: dict[str, dict[str, Any]], tables: dict[str, pl.DataFrame]
+    ) -> Iterator[str]:
+        """Compare the rows of some Dandisets with their totals.
+
+        Args:
+            of_made: Their totals.
+            tables: Their summaries by `date`, `region` and `asset_path`.
+        """
         flat = flat_totals(of_made)
-        by_day, by_region = self._summary("day", "date"), self._summary("region", "region")
-        sums = {
-            "by day": by_day,
-            "by region": by_region,
-            "by asset": pl.concat(
-                [
-                    self._summary("asset", "asset_path"),
-                    by_day.filter(pl.col("dandiset") == "undetermined").rename(
-                        {"date": "asset_path"}
-                    ),
-                ]
-            ),
-        }
+        by_day, by_region, by_asset = tables.values()
+        unnamed = by_day.filter(pl.col("dandiset") == UNDETERMINED).rename({"date": "asset_path"})
+        sums = {"day": by_day, "region": by_region, "asset": pl.concat([by_asset, unnamed])}
         for kind, table in sums.items():
-            said = f"{kind} {{one}}, in all {{other}}"
+            said = f"by {kind} {{one}}, in all {{other}}"
             yield from differences(added_up(table, "dandiset"), flat, said)
         yield from differences(
             totals_by_kind(of_made), flat, "by kind of requester {one}, in all {other}"
         )
+        paths = (
+            self._folder / name / "dandiset_summary_by_asset_type_per_week.tsv" for name in of_made
+        )
         weeks = [
-            weeks_of_types(read_summary(path), path.parent.name)
-            for path in self._paths("asset_type_per_week")
+            weeks_of_types(read_summary(path), path.parent.name) for path in paths if path.exists()
         ]
         yield from self._weeks(pl.concat([*weeks, per_week(by_day).clear()]), by_day)
-        yield from self._archive_problems(by_day, by_region)
-
-    def _paths(self, kind: str) -> list[Path]:
-        paths = (self._folder / name / f"dandiset_summary_by_{kind}.tsv" for name in self.made)
-        return [path for path in paths if path.exists()]
 
     def _totals_of_made(self, of_made: dict[str, dict[str, Any]]) -> Iterator[str]:
         for name, totals in of_made.items():
@@ -181,6 +198,12 @@ class Mapped:
         yield from differences(of_types, per_week(by_day), said, ["bytes_sent"])
 
     def _archive_problems(self, by_day: pl.DataFrame, by_region: pl.DataFrame) -> Iterator[str]:
+        """Compare the archive's figures with each other, and with the sums of the Dandisets.
+
+        Args:
+            by_day: Usage of the Dandisets by date.
+            by_region: Their usage by region.
+        """
         flat = flat_totals(self._archive)
         everything = flat_totals(self.totals).select(pl.lit("archive").alias("dandiset"), *COUNTED)
         said = "the Dandisets {one}, in all {other}"
@@ -194,7 +217,7 @@ class Mapped:
             tables[kind] = table.select(pl.lit("archive").alias("dandiset"), pl.all())
             said = f"by {kind} {{one}}, in all {{other}}"
             yield from differences(added_up(tables[kind], "dandiset"), flat, said)
-            yield from self._parts(table, added_up(parts, label), label)
+            yield from self._parts(table, parts, label)
         types = read_summary(self._folder / "archive_summary_by_asset_type_per_week.tsv")
         yield from self._weeks(weeks_of_types(types, "archive"), tables["day"])
 

@@ -1,9 +1,11 @@
 """What is published as the archive's usage page reads it: by position, fetched file by file.
 
 The reading follows the page's own (dandi/access-page): rows that are not blank, at least two of
-them, cells between tabs, `parseInt` of the bytes; any answer but a good one is an error.
+them, cells between tabs, `parseInt` of the bytes; any answer but a good one is an error. It takes
+regions of a country by what stands on either side of the `/`, and of a cloud by what is in front.
 """
 
+import json
 import re
 import urllib.request
 from collections.abc import Iterator
@@ -33,7 +35,7 @@ class Page:
             return answer.read().decode()
 
     def _json(self, name: str) -> Any:
-        return yaml.safe_load(self._fetch(name))
+        return json.loads(self._fetch(name))
 
     def table(self, name: str, kind: str) -> tuple[list[str], Rows]:
         """Header and rows of a summary."""
@@ -55,6 +57,7 @@ def parse_int(text: str) -> int:
     match = re.match(r"\s*([+-]?[0-9]+)", text)
     assert match, f"{text!r} is no number"
     assert match[1] == text, f"parseInt would cut {text!r} short"
+    assert int(text) < 2**53, f"parseInt would not take {text!r} exactly"
     return int(match[1])
 
 
@@ -104,6 +107,7 @@ def test_the_map(page: Page, name: str):
     for region, count in regions.items():
         # The size of a marker is a logarithm.
         assert count > 0
+        assert all(region.split("/", maxsplit=1))
         if region in page.coordinates:
             place = page.coordinates[region]
             assert -90 <= place["latitude"] <= 90

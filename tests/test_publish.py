@@ -96,6 +96,16 @@ def test_what_was_lost_of_it_is_published_again(first: Path, directory: Path, na
     assert finds_nothing_to_do(directory)
 
 
+def test_a_plan_shows_that_what_was_lost_comes_back_and_touches_nothing(directory: Path):
+    (directory / "results/published/totals.json").unlink()
+    before = tree(directory / "results")
+    assert jobs_of(run(directory, "--dry-run")) == {"publish": 1, "all": 1}
+    assert jobs_of(run(directory, "--dry-run", "bin_all")) == {}
+    assert differences(before, tree(directory / "results")) == []
+    assert jobs_of(run(directory)) == {"publish": 1, "all": 1}
+    assert finds_nothing_to_do(directory)
+
+
 def test_what_was_added_to_it_goes(first: Path, directory: Path):
     stale = directory / "results/published/summaries/000999/by_day.tsv"
     stale.parent.mkdir()

@@ -29,6 +29,17 @@ def test_the_example_adds_up(mapped: Path):
     assert problems(mapped) == []
 
 
+def test_the_rows_of_a_few_dandisets_are_in_memory_at_a_time(
+    mapped: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(reconcile, "AT_ONCE", 2)
+    assert problems(mapped) == []
+    change_figure(mapped / "000026/dandiset_summary_by_region.tsv")
+    of_dandiset, of_region = problems(mapped)
+    assert of_dandiset.startswith("000026: bytes sent: by region ")
+    assert "the Dandisets" in of_region
+
+
 def change_figure(path: Path, row: int = 1, column: int = 1, by: int = 1) -> None:
     """Make a figure of a table larger."""
     lines = path.read_text().splitlines()

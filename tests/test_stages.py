@@ -1051,6 +1051,7 @@ def test_totals_keep_what_is_not_of_people():
             rows,
             versions.cast(pl.String),
             50,
+            20,
             lambda count, untold: publish.published_count(count, untold, 50, 20),
         )
     )
