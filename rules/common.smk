@@ -443,20 +443,24 @@ def tell_failed_run() -> None:
         logger.info(f"How the run went: {page}")
 
 
-def is_lost_in_plan() -> bool:
-    """Whether a dry run has to show that publishing comes, for what is published is not as noted.
+def forget_note_of_lost_files() -> bool:
+    """Delete the note of what is published if the folder is not so, to have it made again.
 
-    Any other run deletes the note then, to have the folder made again. Afterwards nothing tells a
-    later run that it was so, as a param of `publish` would.
+    A dry run deletes nothing. To show that `publish` comes, it has a param there that no run has:
+    the run after one that had it would publish once more.
+
+    Returns:
+        Whether the note is left to a dry run.
     """
     note = Path(RESULTS) / "published.json"
     if is_as_noted(Path(RESULTS) / "published", note):
         return False
-    if not workflow.output_settings.dryrun:
-        # Where nothing may be written, a run says so when it begins.
-        with suppress(OSError):
-            note.unlink()
-    return workflow.output_settings.dryrun
+    if workflow.output_settings.dryrun:
+        return True
+    # Where nothing may be written, a run says so when it begins.
+    with suppress(OSError):
+        note.unlink()
+    return False
 
 
-PUBLISHED_IS_LOST = workflow.is_main_process and is_lost_in_plan()
+LOSS_TO_SHOW = workflow.is_main_process and forget_note_of_lost_files()

@@ -34,6 +34,6 @@ rule publish:
         minimum=config["privacy"]["minimum"],
         round_to=config["privacy"]["round_to"],
         after=config["publish"].get("after"),
-        lost=PUBLISHED_IS_LOST,
+        lost=LOSS_TO_SHOW,
     script:
         "../scripts/publish.py"

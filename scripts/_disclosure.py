@@ -5,20 +5,20 @@ as `<50`. A *relation* says that some cells add up to others: the days of a Dand
 the Dandisets of a day to the archive's day. Whoever knows all cells of a relation but one knows
 that one too; so others are hidden with it.
 
-What is granted, and shown by an attack in tests/test_disclosure.py: Take for each small cell the
-interval that follows from the words alone, that is if every figure told were replaced by "at least
-50". The figures, even when taken as exact, leave of it all that lies in a span of 20 values around
-the count, however often bounds are carried over from one relation to the next. So a small count is
-known no better than one that is told, behind which stand 20 values too.
+What is granted, and shown by attacks in tests/test_disclosure.py and tests/test_published.py: In no
+relation is one cell alone untold. And take for each small cell the interval that follows from the
+words alone, that is if every figure told were replaced by "at least 50". The figures, each standing
+for all counts that round to it, leave of it all that lies in a span of 20 values around the count,
+however often bounds are carried over from one relation to the next. So a small count is known no
+better than one that is told, behind which stand 20 values too.
 
-The proof is in how it is done. Each cell that is not told gets a *box*, an interval around its
-count: for a small one what the words leave of its span, for another one what its relations ask of
-it. In each
-relation, for each cell and each value in its box, the others have values in their boxes that make
-the sum right. So bounds carried over can never cut into a box. In a relation, let a part *give*
-what it can fall within its box and *take* what it can rise, and a whole the other way round. A cell
-of width w (give and take together) is supported if all give at least w together, and all take at
-least w.
+The proof is in how it is done. Each cell gets a *box*, an interval around its count: a small one
+what the words leave of its span, another one what its relations ask of it; one that is told no more
+than what rounds to its figure. In each relation, for each cell and each value in its box, the
+others have values in their boxes that make the sum right. So bounds carried over can never cut into
+a box. In a relation, let a part *give* what it can fall within its box and *take* what it can rise,
+and a whole the other way round. A cell of width w (give and take together) is supported if all give
+at least w together, and all take at least w.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def boxed(state: pl.DataFrame, minimum: int, round_to: int) -> pl.DataFrame:
     begin = (pl.col("count") - span // 2).clip(0, minimum - span)
     first = pl.max_horizontal("low", begin)
     last = pl.min_horizontal(high, begin + span - 1)
-    # Of the counts that round to the same figure, so many are less.
+    # How far a count is above the least one that rounds to its figure.
     above = (pl.col("count") + round_to // 2) % round_to
     room = state.select(
         "count",
@@ -250,16 +250,17 @@ def demands(members: pl.DataFrame, state: pl.DataFrame) -> pl.DataFrame:
 
 
 HELPS, FIGURES, HIDES, WIDENS, HIDES_TOTAL, ALL = 0, 1, 2, 5, 6, 9
-"""Ranks of what a relation can ask for; `HIDES` and `HIDES_TOTAL` stand for three each."""
+"""Ranks of those that a relation can ask. `HIDES` and `HIDES_TOTAL` are the first of three each:
+the smallest part that is enough, the largest part, the whole."""
 
 
 def ranked(candidates: pl.DataFrame) -> pl.DataFrame:
     """The cells of relations that lack something, but those that are not the best to be asked.
 
     Adds `rank`, from the best on: one that is hidden already and supports the relation; those told,
-    if their figures leave enough open; of those told that are worth least the smallest part that is
-    enough, the largest part, the whole; one that is hidden already, though it then needs more
-    itself; the same of totals; or all. One alone that is untold is not helped by the first two.
+    if their figures leave enough open; one of those told that are worth least, but no total; one
+    that is hidden already, though it then needs more itself; a total; or all. One alone that is
+    untold is not helped by the first two.
     """
     told, part = ~pl.col("hidden"), ~pl.col("whole")
     free_give = pl.max_horizontal(pl.col("free_give") - pl.col("give"), 0).filter(told).sum()
