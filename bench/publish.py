@@ -11,6 +11,7 @@ import multiprocessing
 import shutil
 import sys
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,8 @@ from published_attack import read
 
 def apart(function: Callable, *arguments: Any) -> Any:
     """Call a function in a process of its own, for a job starts with the memory of this one."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, arguments)
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
 
 
 def measure(archive: Archive) -> None:
