@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_ROW = 1_000_000
 """Requests that a row may hold: a busier object takes several, so that none outgrows memory."""
+MILLISECONDS_OF_DAY = 86_400_000
 LISTS = [name for name in BINNED if name != "object_key"]
 
 
@@ -98,17 +99,36 @@ def in_time_order(requests: Iterable[pl.DataFrame], addresses: Numbers) -> pl.Da
         `REDUCED` with the key as a category, and the number `ip` in place of the address.
     """
     keys = pl.Categorical(pl.Categories.random())
-    parts = [
-        part.select(
+    of_dates: dict[int, list[pl.DataFrame]] = {}
+    in_order = []
+    for part in requests:
+        numbered = part.select(
             pl.col("object_key").cast(keys),
             "timestamp",
             addresses.of(part["ip_address"]).alias("ip"),
             "bytes_sent",
             "status",
         )
-        for part in requests
-    ]
-    return pl.concat(parts).sort("timestamp", maintain_order=True)
+        in_order = in_order or [numbered.clear()]
+        for date, rows in by_date(numbered):
+            of_dates.setdefault(date, []).append(rows)
+    # Sorting date by date, by numbers of 32 bits, takes less time and memory than all at once.
+    for date in sorted(of_dates):
+        rows = pl.concat(of_dates.pop(date))
+        time = (pl.col("timestamp").to_physical() - date * MILLISECONDS_OF_DAY).cast(pl.Int32)
+        in_order.append(rows.sort(time, maintain_order=True))
+    return pl.concat(in_order).rechunk()
+
+
+def by_date(requests: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
+    """The requests of each date, in their order; a date is told by its number."""
+    date = requests["timestamp"].to_physical() // MILLISECONDS_OF_DAY
+    first, last = date.min(), date.max()
+    if first == last and first is not None:
+        yield first, requests
+        return
+    for number in date.unique():
+        yield number, requests.filter(date == number)
 
 
 def group_by_object(requests: pl.DataFrame) -> pl.DataFrame:
@@ -130,16 +150,13 @@ def group_by_object(requests: pl.DataFrame) -> pl.DataFrame:
 
 def cut_long_rows(binned: pl.DataFrame, longest: int) -> pl.DataFrame:
     """Cut the rows of `BINNED` that hold more than `longest` requests into several."""
-    length = binned["timestamp"].list.len()
+    lengths = binned["timestamp"].list.len()
     pieces, done = [], 0
-    for row in (length > longest).arg_true():
-        requests = binned[row].explode(LISTS)
-        piece = pl.int_range(pl.len(), dtype=pl.UInt32) // longest
+    for row in (lengths > longest).arg_true():
+        pieces.append(binned[done:row])
         pieces += [
-            binned[done:row],
-            requests.group_by("object_key", piece=piece, maintain_order=True)
-            .agg(LISTS)
-            .drop("piece"),
+            binned[row].with_columns(pl.col(LISTS).list.slice(begin, longest))
+            for begin in range(0, lengths[row], longest)
         ]
         done = row + 1
     return pl.concat([*pieces, binned[done:]])
