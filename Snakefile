@@ -77,6 +77,7 @@ include: "rules/plan.smk"
 
 
 onstart:
+    answer_beside_work()
     take_folders()
 
 

@@ -24,6 +24,7 @@ from _report_parts import FIGURES, RUN_PAGE_PARTS, USAGE_PAGE_PARTS
 from _sizing import by_requests, by_size
 from _slurm import end_jobs, forget_jobs, note_jobs
 from _software import VERSION, git_commit
+from _termination import answer_beside_work
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
