@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 from _disclosure import untold
 from _summaries import kind_of_requester, read_summaries, read_summary
+from _tables import scan_placements
 
 ARCHIVE = "archive"
 LINES = "lines"
@@ -85,18 +86,11 @@ def rows_of_summaries(mapped: Path, names: Iterable[str]) -> pl.DataFrame:
 
 def asset_versions(activity: Path, names: Iterable[str]) -> pl.DataFrame:
     """Which rows of the summaries by asset each version has: `name`, `version`, `label`."""
-    paths = [path for name in names if (path := activity / f"{name}.assets.parquet").exists()]
-    schema = {"name": pl.String, "version": pl.String, "label": pl.String}
-    if not paths:
-        return pl.DataFrame(schema=schema)
+    known = [name for name in names if (activity / f"{name}.assets.parquet").exists()]
     return (
-        pl.scan_parquet(paths, include_file_paths="path of file")
+        scan_placements(activity, known)
         .filter(pl.col("version") != "")
-        .select(
-            pl.col("path of file").str.extract(r"([^/.]+)\.assets\.parquet$").alias("name"),
-            "version",
-            pl.col("asset_path").alias("label"),
-        )
+        .select("version", name="dandiset", label="asset_path")
         .unique()
         .collect()
     )

@@ -9,7 +9,13 @@ import polars as pl
 from _files import write_json
 from _log import logging_to
 from _summaries import totals, totals_by_version, write_summary
-from _tables import DANDISETS_BY_DAY, DANDISETS_BY_REGION, DIGESTS, PLACEMENTS, UNDETERMINED
+from _tables import (
+    DANDISETS_BY_DAY,
+    DANDISETS_BY_REGION,
+    DIGESTS,
+    UNDETERMINED,
+    scan_placements,
+)
 from _usage import add_up, by_date, by_label, by_type_per_week
 
 log = logging.getLogger(__name__)
@@ -83,18 +89,6 @@ def by_version(usage: pl.LazyFrame, placed: pl.LazyFrame) -> dict[str, dict[str,
         dandiset: totals_by_version(rows.lazy())
         for (dandiset,), rows in of_versions.partition_by("dandiset", as_dict=True).items()
     }
-
-
-def scan_placements(folder: Path, dandisets: list[str]) -> pl.LazyFrame:
-    """The assets of all objects with activity: `dandiset`, `PLACEMENTS`."""
-    tables = [
-        pl.scan_parquet(folder / f"{dandiset}.assets.parquet", schema=PLACEMENTS).with_columns(
-            dandiset=pl.lit(dandiset)
-        )
-        for dandiset in dandisets
-    ]
-    empty = pl.LazyFrame(schema={**PLACEMENTS, "dandiset": pl.String})
-    return pl.concat([empty, *tables])
 
 
 if "snakemake" in globals():
