@@ -10,8 +10,8 @@ RESOLVE := ../$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help env env-slurm env-s3 env-rich demo report test test-cluster lint format lock example bench \
-	bench-reduce bench-bin bench-map bench-scale bench-nightly bench-regions bench-publish bench-report \
-	golden rulegraph clean
+	bench-reduce bench-bin bench-map bench-history bench-scale bench-nightly bench-regions \
+	bench-publish bench-report golden rulegraph clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,7 +62,7 @@ lock: .venv/.installed ## Resolve envs/*.in into the locks; UPGRADE=1 takes the 
 example: .venv/.installed ## Write the bundled example, tests/example, anew
 	$(BIN)/python tests/simulate.py example tests/example
 
-bench: bench-reduce bench-bin bench-map bench-scale bench-nightly bench-regions bench-publish bench-report ## Run every benchmark
+bench: bench-reduce bench-bin bench-map bench-history bench-scale bench-nightly bench-regions bench-publish bench-report ## Run every benchmark
 
 bench-reduce: .venv/.installed ## Measure reduce on a busy day
 	$(BIN)/python bench/reduce.py
@@ -72,6 +72,9 @@ bench-bin: .venv/.installed ## Measure bin on a busy month; REQUESTS="2e7 1e8" o
 
 bench-map: .venv/.installed ## Measure route, assign, gather and map on it; takes REQUESTS too
 	$(BIN)/python bench/map.py
+
+bench-history: .venv/.installed ## Measure gather and lookup with 84 months behind them
+	$(BIN)/python bench/history.py
 
 bench-scale: .venv/.installed ## Measure planning and small nights; DAYS=2588 DANDISETS=1000
 	$(BIN)/python bench/scale.py $(if $(DAYS),--days $(DAYS)) $(if $(DANDISETS),--dandisets $(DANDISETS))

@@ -17,6 +17,8 @@ log = logging.getLogger(__name__)
 
 USES_AT_ONCE = 16_000_000
 """Uses of a Dandiset by an address that are put aside before those of several months are joined."""
+HIGH = 1 << 32
+"""A use is one number: that of the Dandiset times this, and that of the person."""
 
 
 def count_requesters(
@@ -32,26 +34,26 @@ def count_requesters(
         `dandiset`, `number_of_requesters`; and the number of the archive.
     """
     dandisets, people = Numbers(), Numbers()
-    uses = [pl.DataFrame(schema={"dandiset": pl.UInt32, "person": pl.UInt32})]
+    uses = [pl.Series("use", dtype=pl.UInt64)]
     for who, keys in zip(requesters, hashes, strict=True):
         person = people.of(pl.read_parquet(keys)["hash"].bin.encode("hex"))
         of_month = pl.read_parquet(who)
-        uses.append(
-            of_month.select(
-                dandisets.of(of_month["dandiset"]).alias("dandiset"),
-                person.gather(of_month["ip"]).alias("person"),
-            )
-        )
+        dandiset = dandisets.of(of_month["dandiset"])
+        # One number is quicker to tell apart than two.
+        use = dandiset.cast(pl.UInt64) * HIGH + person.gather(of_month["ip"])
+        uses.append(use.alias("use"))
         if sum(map(len, uses[1:])) > USES_AT_ONCE:
             uses = [pl.concat(uses).unique()]
     unique = pl.concat(uses).unique()
     names = dandisets.texts()
-    per_dandiset = unique.group_by("dandiset").agg(
-        pl.len().cast(pl.Int64).alias("number_of_requesters")
+    per_dandiset = (
+        pl.select(dandiset=(unique // HIGH).cast(pl.UInt32))
+        .group_by("dandiset")
+        .agg(pl.len().cast(pl.Int64).alias("number_of_requesters"))
     )
     return (
         per_dandiset.with_columns(pl.lit(names).gather(pl.col("dandiset")).alias("dandiset")),
-        unique["person"].n_unique(),
+        (unique % HIGH).n_unique(),
     )
 
 
