@@ -33,7 +33,7 @@ rule assign:
         CONDA
     resources:
         mem_mb=by_size(500, 15, most=4500),
-        runtime=by_size(5, 0.03),
+        runtime=by_size(2, 0.03),
     params:
         asset_logs=config["mapping"]["asset_logs"],
     script:

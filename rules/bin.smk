@@ -21,7 +21,7 @@ rule bin:
         CONDA
     resources:
         mem_mb=by_size(500, 15, most=4000),
-        runtime=by_size(5, 0.02),
+        runtime=by_size(2, 0.02),
     script:
         "../scripts/bin.py"
 

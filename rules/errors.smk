@@ -25,6 +25,11 @@ class TellsErrors(logging.Handler):
             print(record.getMessage(), file=sys.stderr)
 
 
-output = workflow.output_settings
-if workflow.is_main_process and not output.dryrun and Quietness.ALL in (output.quiet or ()):
+def says_nothing() -> bool:
+    """Whether Snakemake keeps silent about all."""
+    settings = workflow.output_settings
+    return Quietness.ALL in (settings.quiet or ()) and not settings.dryrun
+
+
+if workflow.is_main_process and says_nothing():
     logger.addHandler(TellsErrors())

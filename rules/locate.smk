@@ -24,7 +24,7 @@ rule hash_addresses:
         CONDA
     resources:
         mem_mb=by_size(1000, 10),
-        runtime=by_size(5, 0.1),
+        runtime=by_size(2, 0.1),
     params:
         cache=CACHE,
     script:

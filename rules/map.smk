@@ -25,7 +25,7 @@ rule map:
         CONDA
     resources:
         mem_mb=by_requests(1000, 100, most=4000),
-        runtime=by_requests(5, 0.1),
+        runtime=by_requests(2, 0.1),
     params:
         assigned=f"{RESULTS}/assigned",
         asset_logs=config["mapping"]["asset_logs"],

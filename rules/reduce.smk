@@ -22,7 +22,7 @@ rule reduce:
         CONDA
     resources:
         mem_mb=by_size(2000, 0),
-        runtime=by_size(10, 0.01),
+        runtime=by_size(2, 0.002),
     params:
         state_of_raw=raw_state,
         stored=raw_stored,

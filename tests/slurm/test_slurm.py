@@ -68,7 +68,10 @@ def submitted(
     """The example, run on Slurm: where, what it told, and its jobs. Do not change it."""
     before = len(cluster.jobs())
     directory = tmp_path_factory.mktemp("submitted")
-    result = submit(directory, "--slurm-keep-successful-logs", salt=SALT)
+    sizes = ("days=4", "months=8", "assigned=8", "dandisets=50")
+    result = submit(
+        directory, "--slurm-keep-successful-logs", "--group-components", *sizes, salt=SALT
+    )
     return directory, result, cluster.jobs()[before:]
 
 
@@ -105,8 +108,9 @@ def test_small_jobs_share_one_of_slurm(submitted):
     _, _, jobs = submitted
     assert {job.state for job in jobs} == {"COMPLETED"}
     rules = Counter(re.sub("_wildcards.*", "", job.comment) for job in jobs)
+    assert rules.pop("rule_days_reduce") == 2  # Of four days and of three.
     assert set(rules.values()) == {1}
-    assert len(rules) == len({*profile()["group-components"], "route", "gather"})
+    assert len(rules) + 1 == len({*profile()["group-components"], "route", "gather"})
 
 
 def test_every_job_that_is_submitted_says_what_it_needs(submitted):
