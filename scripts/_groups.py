@@ -13,8 +13,8 @@ def keep_sizes() -> None:
 
     It does so anew whenever it has looked at the whole plan: twice before a run begins, and behind
     each checkpoint. Snakemake 9.27 remembers groups by the jobs that they began with; by then they
-    hold those that were joined to them, so that groups are joined instead of jobs: `days: 30`
-    gave groups of 900.
+    hold those that were joined to them, so that groups are joined instead of jobs: `days: 2`
+    gave groups of four.
     """
     GroupJobFactory.new = _fresh
 
