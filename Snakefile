@@ -12,6 +12,7 @@ min_version("9.27")
 
 include: "rules/errors.smk"
 include: "rules/config.smk"
+include: "rules/groups.smk"
 
 
 if not workflow.overwrite_configfiles:

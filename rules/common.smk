@@ -15,7 +15,6 @@ sys.path.insert(0, str(Path(workflow.basedir) / "scripts"))
 from _attempts import last_attempt, next_number
 from _config import check, config_digest, excluded_years, exclusion_token, found, is_url, selects
 from _files import AT_WORK, hold, holder, keep_private, made_once, sweep
-from _groups import keep_sizes
 from _log import UserError, advice, has_failed
 from _object_store import StoredDay, is_object_store, list_days, local_place, remember, stored_input
 from _published import is_as_noted
@@ -166,9 +165,6 @@ def forget_jobs_of_run() -> None:
     """
     if HELD:
         forget_jobs(SLURM_NOTE)
-
-
-keep_sizes()
 
 
 def in_group(name: str, log: str):
