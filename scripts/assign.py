@@ -9,6 +9,7 @@ import _threads  # noqa: F401
 import polars as pl
 from _lists import looked_up
 from _log import logging_to
+from _numbers import first_of, pair, second_of
 from _runs import (
     AT_ONCE,
     PORTION,
@@ -42,23 +43,6 @@ ROW_GROUP_SIZE_OF_USAGE = 1 << 14
 """Of tables without lists, so that a Dandiset's job reads little of what is not its own."""
 FIRST_DATE = -(1 << 31)
 """The number of the earliest date of all, from which days are counted where numbers are paired."""
-HIGH = 1 << 32
-"""Two numbers are one pair: the first times this, and the second."""
-
-
-def pair(first: pl.Expr, second: pl.Expr) -> pl.Expr:
-    """Two numbers below 2**32 as one."""
-    return first.cast(pl.UInt64) * HIGH + second.cast(pl.UInt64)
-
-
-def first_of(pairs: pl.Expr) -> pl.Expr:
-    """The first number of pairs."""
-    return (pairs // HIGH).cast(pl.UInt32)
-
-
-def second_of(pairs: pl.Expr) -> pl.Expr:
-    """The second number of pairs."""
-    return (pairs % HIGH).cast(pl.UInt32)
 
 
 class Holders:

@@ -11,7 +11,7 @@ import _threads  # noqa: F401
 import polars as pl
 from _lists import looked_up
 from _log import logging_to
-from _numbers import Numbers
+from _numbers import Numbers, first_of, pair
 from _runs import (
     AT_ONCE,
     PORTION,
@@ -170,18 +170,16 @@ def join_rows(binned: pl.DataFrame, longest: int) -> pl.DataFrame:
         longest: How many requests a row may hold.
     """
     size = pl.col("timestamp").list.len().cast(pl.Int64)
-    rows = binned.with_columns(
-        number=pl.col("object_key").rle_id().cast(pl.Int64), before=size.cum_sum() - size
-    )
+    rows = binned.with_columns(number=pl.col("object_key").rle_id(), before=size.cum_sum() - size)
     keys = rows["object_key"].unique(maintain_order=True)
     piece = (pl.int_range(pl.len()) - pl.col("before")) // longest
     return (
         rows.select("number", pl.col("before").first().over("number"), *LISTS)
         .explode(LISTS)
-        .with_columns(row=(pl.col("number") * (1 << 32) + piece).set_sorted())
+        .with_columns(row=pair(pl.col("number"), piece).set_sorted())
         .group_by("row", maintain_order=True)
         .agg(LISTS)
-        .select(pl.lit(keys).gather(pl.col("row") // (1 << 32)).alias("object_key"), *LISTS)
+        .select(pl.lit(keys).gather(first_of(pl.col("row"))).alias("object_key"), *LISTS)
     )
 
 

@@ -10,15 +10,13 @@ import _threads  # noqa: F401
 import polars as pl
 from _files import write_json
 from _log import logging_to
-from _numbers import Numbers
+from _numbers import Numbers, first_of, pair, second_of
 from _tables import ACTIVITY, PLACEMENTS, write_if_changed
 
 log = logging.getLogger(__name__)
 
 USES_AT_ONCE = 16_000_000
 """Uses of a Dandiset by an address that are put aside before those of several months are joined."""
-HIGH = 1 << 32
-"""A use is one number: that of the Dandiset times this, and that of the person."""
 
 
 def count_requesters(
@@ -39,21 +37,19 @@ def count_requesters(
         person = people.of(pl.read_parquet(keys)["hash"].bin.encode("hex"))
         of_month = pl.read_parquet(who)
         dandiset = dandisets.of(of_month["dandiset"])
-        # One number is quicker to tell apart than two.
-        use = dandiset.cast(pl.UInt64) * HIGH + person.gather(of_month["ip"])
-        uses.append(use.alias("use"))
+        uses.append(pair(dandiset, person.gather(of_month["ip"])).alias("use"))
         if sum(map(len, uses[1:])) > USES_AT_ONCE:
             uses = [pl.concat(uses).unique()]
     unique = pl.concat(uses).unique()
     names = dandisets.texts()
     per_dandiset = (
-        pl.select(dandiset=(unique // HIGH).cast(pl.UInt32))
+        pl.select(dandiset=first_of(unique))
         .group_by("dandiset")
         .agg(pl.len().cast(pl.Int64).alias("number_of_requesters"))
     )
     return (
         per_dandiset.with_columns(pl.lit(names).gather(pl.col("dandiset")).alias("dandiset")),
-        (unique % HIGH).n_unique(),
+        second_of(unique).n_unique(),
     )
 
 
