@@ -23,7 +23,7 @@ from _tables import (
     write_table,
 )
 from _usage import add_up, asset_type
-from map import write_dandiset_summaries
+from map import summarized, write_summaries
 from published_archive import WEIGHTS, places
 
 FIRST_DAY = pl.date(2019, 10, 1)
@@ -236,11 +236,12 @@ def write_mapped(folder: Path, by_day: list[Path]) -> None:
 def write_dandiset(folder: Path, usage: pl.DataFrame, totals_of_it: dict[str, Any]) -> None:
     """Write the figures of a Dandiset."""
     folder.mkdir()
-    paths = usage.select("object_key", "asset_path").unique()
-    write_dandiset_summaries(
-        folder,
-        add_up(usage.lazy(), ["object_key", "date"]).collect(),
-        add_up(usage.lazy(), "region").collect(),
-        None if folder.name == UNDETERMINED else paths,
-    )
+    owned = usage.select("object_key", pl.lit(True).alias("owner")).unique()
+    placed = usage.select(
+        "object_key", "asset_path", version=pl.lit(""), path="asset_path"
+    ).unique()
+    if folder.name == UNDETERMINED:
+        placed = placed.clear()
+    daily, regional = (add_up(usage, ["object_key", label]) for label in ("date", "region"))
+    write_summaries(folder, daily, regional, summarized(owned, placed))
     write_json(folder / "dandiset_totals.json", totals_of_it)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,31 @@ from _places import country_of, is_place
 from _usage import COUNTED, add_up
 
 
-def write_summary(table: pl.LazyFrame | pl.DataFrame, path: Path) -> None:
+def write_summary(table: pl.DataFrame, path: Path) -> None:
     """Write a table as TSV: a header, tabs, a newline at the end of each line, no quotes."""
-    rows = table.collect() if isinstance(table, pl.LazyFrame) else table
     with replacing(path) as beside:
-        rows.write_csv(beside, separator="\t", quote_style="never")
+        table.write_csv(beside, separator="\t", quote_style="never")
+
+
+def texts(table: pl.DataFrame, by: str) -> Iterator[tuple[str, str]]:
+    """Several small summaries as text, of the form in which `write_summary` writes one.
+
+    Args:
+        table: The rows of all of them, no value null: texts, dates and integers.
+        by: The column by which they are told apart; it is left out.
+
+    Yields:
+        The value of this column, and the text.
+    """
+    columns = [name for name in table.columns if name != by]
+    header = "\t".join(columns)
+    lines = (
+        table.select(by, line=pl.concat_str(columns, separator="\t"))
+        .group_by(by, maintain_order=True)
+        .agg(pl.col("line").str.join("\n"))
+    )
+    for name, text in lines.iter_rows():
+        yield name, f"{header}\n{text}\n"
 
 
 def read_summary(path: Path) -> pl.DataFrame:
@@ -85,7 +105,7 @@ def read_accounting(path: Path) -> pl.DataFrame:
     return table.select("date", pl.exclude("date", "^.*_share$").cast(pl.Int64))
 
 
-def totals(by_region: pl.LazyFrame, number_of_requesters: int) -> dict[str, Any]:
+def totals(by_region: pl.DataFrame, number_of_requesters: int) -> dict[str, Any]:
     """The totals of a Dandiset, or of the archive.
 
     A region is one that is a place, and a country one that a region lies in.
@@ -97,20 +117,15 @@ def totals(by_region: pl.LazyFrame, number_of_requesters: int) -> dict[str, Any]
     Returns:
         The six totals, and `by_kind_of_requester`: the counts of each kind, also where they are 0.
     """
-    row, by_kind = pl.collect_all(
-        [
-            by_region.select(
-                total_bytes_sent=pl.col("bytes_sent").sum(),
-                total_number_of_requests=pl.col("number_of_requests").sum(),
-                total_number_of_downloads=pl.col("number_of_downloads").sum(),
-                number_of_unique_regions=pl.col("region")
-                .filter(is_place(pl.col("region")))
-                .n_unique(),
-                number_of_unique_countries=country_of(pl.col("region")).drop_nulls().n_unique(),
-            ),
-            add_up(by_region.with_columns(kind=kind_of_requester(pl.col("region"))), "kind"),
-        ]
+    region = pl.col("region")
+    row = by_region.select(
+        total_bytes_sent=pl.col("bytes_sent").sum(),
+        total_number_of_requests=pl.col("number_of_requests").sum(),
+        total_number_of_downloads=pl.col("number_of_downloads").sum(),
+        number_of_unique_regions=region.filter(is_place(region)).n_unique(),
+        number_of_unique_countries=country_of(region).drop_nulls().n_unique(),
     )
+    by_kind = add_up(by_region.with_columns(kind=kind_of_requester(region)), "kind")
     return {
         **row.row(0, named=True),
         "number_of_requesters": number_of_requesters,
@@ -121,13 +136,13 @@ def totals(by_region: pl.LazyFrame, number_of_requesters: int) -> dict[str, Any]
     }
 
 
-def totals_by_version(usage: pl.LazyFrame) -> dict[str, dict[str, int]]:
+def totals_by_version(usage: pl.DataFrame) -> dict[str, dict[str, int]]:
     """The counts of each version of a Dandiset, in the order of their names.
 
     Args:
         usage: `version` and the counts, one row for each asset of a version or more.
     """
-    return counts_by(add_up(usage, "version").sort("version").collect(), "version")
+    return counts_by(add_up(usage, "version").sort("version"), "version")
 
 
 def counts_by(table: pl.DataFrame, label: str) -> dict[str, dict[str, int]]:

@@ -14,9 +14,9 @@ import _threads  # noqa: F401
 import polars as pl
 from _files import swap, write_json
 from _log import logging_to
-from _summaries import totals, totals_by_version, write_summary
+from _summaries import texts, totals, totals_by_version, write_summary
 from _tables import ASSIGNED, BY_DAY, BY_REGION, TIMESTAMP, UNDETERMINED, inside
-from _usage import COUNTED, add_up, asset_type, by_date, by_label, by_type_per_week
+from _usage import add_up, asset_type, by_type_per_week
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +25,8 @@ AT_ONCE = 8_000_000
 """Requests that are in memory at once; an object with more is read window by window."""
 SLICE = 1_000_000
 """Requests whose lines are in memory at once."""
-ROWS_AT_ONCE = 4_000_000
-"""Rows of usage that are joined with versions at once."""
+OWN = ""
+"""The folder, in a Dandiset's, of what it owns."""
 ROWS_OF_LISTS = 16
 """Rows with lists of which the times are read at once."""
 LISTS = ("timestamp", "bytes_sent", "region")
@@ -314,67 +314,112 @@ def link_or_copy(first: str, target: str) -> None:
         shutil.copyfile(first, target)
 
 
-def write_version_summaries(
-    folder: Path, daily: pl.DataFrame, regional: pl.DataFrame, versions: pl.DataFrame
-) -> pl.DataFrame:
-    """Summarize each version over all its assets, whoever owns their content.
+def summarized(objects: pl.DataFrame, placed: pl.DataFrame) -> pl.DataFrame:
+    """Which objects are summarized together.
+
+    Args:
+        objects: The months and objects with requests: `ACTIVITY`.
+        placed: Where these objects stand: `PLACEMENTS`.
+
+    Returns:
+        `object_key`, `folder`, `asset_path`, `asset_type`. In the folder of a version are all its
+        assets, whoever owns their content, without a type; in `OWN` is what the Dandiset owns, by
+        its newest path if it has one.
+    """
+    owned = objects.filter("owner").select("object_key", folder=pl.lit(OWN)).unique()
+    newest = placed.select("object_key", "asset_path").unique()
+    versions = placed.filter(pl.col("version") != "")
+    return pl.concat(
+        [
+            owned.join(newest, on="object_key", how="left").with_columns(
+                asset_type(pl.col("asset_path"))
+            ),
+            versions.select(
+                "object_key",
+                folder="version",
+                asset_path="path",
+                asset_type=pl.lit(None, pl.String),
+            ),
+        ]
+    )
+
+
+def in_same_folders(places: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Bring objects together that are in the same folders, and of the same type where owned.
+
+    There are few such sets: most of what is in one version is in the next. Adding up usage over
+    them first spares a row for each object and version.
+
+    Args:
+        places: What `summarized` returns.
+
+    Returns:
+        `object_key`, `set`, a row an object; and `set`, `folder`, `asset_type`, a row for each
+        folder, or two where objects are in it twice.
+    """
+    sets = (
+        places.group_by("object_key")
+        .agg(pl.col("folder").sort(), pl.col("asset_type").max())
+        .group_by("folder", "asset_type")
+        .agg("object_key")
+        .with_row_index("set")
+    )
+    return (
+        sets.select("object_key", "set").explode("object_key"),
+        sets.select("set", "folder", "asset_type").explode("folder"),
+    )
+
+
+def write_summaries(
+    folder: Path, daily: pl.DataFrame, regional: pl.DataFrame, places: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Write the summaries of a Dandiset and of each of its versions.
 
     Args:
         folder: The Dandiset's; each version has a folder in it.
         daily: Usage by object and date.
         regional: Usage by object and region.
-        versions: `version`, `path`, `object_key`.
+        places: What `summarized` returns.
 
     Returns:
-        The usage of each version, in several rows.
+        Usage by `folder` and `region`, and by `folder` and `asset_path`.
     """
-    listed = versions.select("version", "object_key", asset_path="path").sort("version")
-    names = listed["version"].unique(maintain_order=True)
-    at_once = max(1, ROWS_AT_ONCE // max(1, len(daily), len(regional)))
-    of_assets = add_up(daily.lazy(), "object_key").collect()
-    tables = [listed.select("version", *(pl.lit(0, pl.Int64).alias(n) for n in COUNTED)).clear()]
-    for begin in range(0, len(names), at_once):
-        some = listed.filter(pl.col("version").is_in(names[begin : begin + at_once].implode()))
-        for kind, usage, label, order in (
-            ("day", daily, "date", ["date"]),
-            ("region", regional, "region", ["bytes_sent", "region"]),
-            ("asset", of_assets, "asset_path", ["bytes_sent", "asset_path"]),
-        ):
-            table = (
-                add_up(some.lazy().join(usage.lazy(), on="object_key"), ["version", label])
-                .sort(order, descending=[name == "bytes_sent" for name in order])
-                .collect()
-            )
-            for (version,), rows in table.partition_by(
-                "version", as_dict=True, include_key=False, maintain_order=True
-            ).items():
-                write_summary(rows, folder / version / f"version_summary_by_{kind}.tsv")
-            if kind == "asset":
-                tables.append(table.select("version", *COUNTED))
-    return pl.concat(tables)
+    members, sets = in_same_folders(places)
+    by_day, by_region = (
+        add_up(usage.join(members, on="object_key"), ["set", label]).join(sets, on="set")
+        for usage, label in ((daily, "date"), (regional, "region"))
+    )
+    by_asset = places.drop_nulls("asset_path").join(add_up(daily, "object_key"), on="object_key")
+    by_type = by_type_per_week(by_day.filter(pl.col("folder") == OWN))
+    if len(by_type):
+        write_summary(by_type, folder / "dandiset_summary_by_asset_type_per_week.tsv")
+    write_kind(folder, "day", by_day, ["date"])
+    return (
+        write_kind(folder, "region", by_region, ["bytes_sent", "region"]),
+        write_kind(folder, "asset", by_asset, ["bytes_sent", "asset_path"]),
+    )
 
 
-def write_dandiset_summaries(
-    folder: Path, daily: pl.DataFrame, regional: pl.DataFrame, names: pl.DataFrame | None
-) -> None:
-    """Summarize what a Dandiset owns.
+def write_kind(folder: Path, kind: str, usage: pl.DataFrame, order: list[str]) -> pl.DataFrame:
+    """Write one kind of summary, of a Dandiset and of each of its versions.
 
     Args:
         folder: The Dandiset's.
-        daily: Usage by object and date.
-        regional: Usage by region.
-        names: `object_key`, `asset_path`; None where objects have no names.
+        kind: `day`, `region` or `asset`.
+        usage: By `folder` and label.
+        order: By what it is sorted, the most `bytes_sent` first; the last is the label.
+
+    Returns:
+        The usage, a row for each folder and label.
     """
-    write_summary(by_date(daily.lazy()), folder / "dandiset_summary_by_day.tsv")
-    write_summary(by_label(regional.lazy(), "region"), folder / "dandiset_summary_by_region.tsv")
-    typed = daily.lazy().with_columns(asset_path=pl.lit(""))
-    if names is not None:
-        typed = daily.join(names, on="object_key").lazy()
-        write_summary(by_label(typed, "asset_path"), folder / "dandiset_summary_by_asset.tsv")
-    write_summary(
-        by_type_per_week(typed.with_columns(asset_type(pl.col("asset_path")))),
-        folder / "dandiset_summary_by_asset_type_per_week.tsv",
+    table = add_up(usage, ["folder", order[-1]]).sort(
+        "folder", *order, descending=[name == "bytes_sent" for name in ["folder", *order]]
     )
+    for name, text in texts(table, "folder"):
+        (folder / name).mkdir(exist_ok=True)
+        beginning = "dandiset" if name == OWN else "version"
+        (folder / name / f"{beginning}_summary_by_{kind}.tsv").write_text(text, "utf-8")
+    return table
 
 
 def write_logs(
@@ -419,22 +464,19 @@ def main(
     versions = placed.filter(pl.col("version") != "")
     source = Assigned(assigned, dandiset, objects["month"].unique().sort().to_list())
     daily, regional = source.usage("by_day", BY_DAY), source.usage("by_region", BY_REGION)
-    regions = add_up(regional.lazy().filter("owner"), "region").collect()
 
     fresh = folder.with_name(f".{dandiset}.part")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    if objects["owner"].any():
-        names = placed.select("object_key", "asset_path").unique()
-        write_dandiset_summaries(
-            fresh, daily.filter("owner"), regions, None if dandiset == UNDETERMINED else names
-        )
-    of_versions = write_version_summaries(fresh, daily, regional, versions)
+    by_region, by_asset = write_summaries(fresh, daily, regional, summarized(objects, placed))
     if asset_logs:
         write_logs(fresh, source, objects, versions)
-    of_dandiset = totals(regions.lazy(), objects["number_of_requesters"][0])
+    is_own = pl.col("folder") == OWN
+    of_dandiset = totals(by_region.filter(is_own), objects["number_of_requesters"][0])
     if dandiset != UNDETERMINED:
-        of_dandiset["by_version"] = totals_by_version(of_versions.lazy())
+        of_dandiset["by_version"] = totals_by_version(
+            by_asset.filter(~is_own).rename({"folder": "version"})
+        )
     write_json(fresh / "dandiset_totals.json", of_dandiset)
     swap(fresh, folder)
     log.info(

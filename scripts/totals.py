@@ -52,8 +52,8 @@ def main(
         archive: Where the totals of the archive go.
     """
     found = json.loads(gathered.read_text())
-    daily = scan(by_day, DANDISETS_BY_DAY).collect().lazy()
-    regional = add_up(scan(by_region, DANDISETS_BY_REGION), ["dandiset", "region"]).collect().lazy()
+    daily = scan(by_day, DANDISETS_BY_DAY).collect()
+    regional = add_up(scan(by_region, DANDISETS_BY_REGION), ["dandiset", "region"]).collect()
 
     of_archive = totals(regional, found["archive"]["number_of_requesters"])
 
@@ -63,8 +63,8 @@ def main(
     placed = scan_placements(gathered.parent, list(found["dandisets"]))
     of_versions = by_version(scan(objects, DIGESTS), placed)
     of_dandisets = {
-        dandiset: totals(rows.lazy(), found["dandisets"][dandiset]["number_of_requesters"])
-        for (dandiset,), rows in regional.collect().partition_by("dandiset", as_dict=True).items()
+        dandiset: totals(rows, found["dandisets"][dandiset]["number_of_requesters"])
+        for (dandiset,), rows in regional.partition_by("dandiset", as_dict=True).items()
     }
     for dandiset in of_dandisets.keys() - {UNDETERMINED}:
         of_dandisets[dandiset]["by_version"] = of_versions.get(dandiset, {})
@@ -86,7 +86,7 @@ def by_version(usage: pl.LazyFrame, placed: pl.LazyFrame) -> dict[str, dict[str,
         ["dandiset", "version"],
     ).collect()
     return {
-        dandiset: totals_by_version(rows.lazy())
+        dandiset: totals_by_version(rows)
         for (dandiset,), rows in of_versions.partition_by("dandiset", as_dict=True).items()
     }
 

@@ -921,12 +921,12 @@ def test_orders_of_rows():
         (dt.date(2022, 5, 2), "é", 7, 2, 0),
         (dt.date(2022, 5, 1), "Z", 5, 1, 0),
         (dt.date(2022, 5, 1), "b", 0, 1, 0),
-    ).lazy()
-    assert by_date(usage).collect().rows() == [
+    )
+    assert by_date(usage).rows() == [
         (dt.date(2022, 5, 1), 10, 3, 0),
         (dt.date(2022, 5, 2), 12, 3, 1),
     ]
-    assert by_label(usage, "region").collect().rows() == [
+    assert by_label(usage, "region").rows() == [
         ("é", 7, 2, 0),
         ("Z", 5, 1, 0),
         ("a", 5, 1, 0),
@@ -954,7 +954,7 @@ def test_asset_types_are_those_of_the_oracle(paths: list[str]):
 def test_weeks_begin_on_monday_and_have_a_column_for_each_type_that_occurs():
     days = [dt.date(2022, 1, 2), dt.date(2022, 1, 3), dt.date(2022, 1, 9), dt.date(2021, 12, 27)]
     types = ["Video", "Miscellaneous", "Video", "Video"]
-    usage = pl.LazyFrame({"date": days, "asset_type": types, "bytes_sent": [1, 2, 4, 8]})
+    usage = pl.DataFrame({"date": days, "asset_type": types, "bytes_sent": [1, 2, 4, 8]})
     weeks = by_type_per_week(usage)
     assert weeks.columns == ["week_start", "Video", "Miscellaneous"]
     assert weeks.rows() == [(dt.date(2021, 12, 27), 9, 0), (dt.date(2022, 1, 3), 4, 2)]
