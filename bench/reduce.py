@@ -3,8 +3,10 @@
     make bench-reduce
 
 Each figure is of whole processes on a warm page cache, the best of `RUNS`, with one thread for
-Polars, as in a job of Snakemake. grep counts `REST.GET.OBJECT` right before each, so that a machine
-that others use weighs on both. The days, of `GIGABYTES` and of `LARGE`, lie in `TMPDIR`.
+Polars, as in a job of Snakemake, and each process on a core of its own; of a compressed day it may
+take two, as decompressing goes ahead of the rest. grep counts `REST.GET.OBJECT` right before each,
+so that a machine that others use weighs on both. The days, of `GIGABYTES` and of `LARGE`, lie in
+`TMPDIR`.
 """
 
 from __future__ import annotations
@@ -92,15 +94,19 @@ class Cost:
     peak: int
 
 
-def cost(*commands: Sequence[str | Path], stdout: Path | None = None) -> Cost:
-    """Run commands at the same time, each a process of its own."""
-    settings = {**os.environ, "POLARS_MAX_THREADS": "1", "LC_ALL": "C"}
+def cost(*commands: Sequence[str | Path], stdout: Path | None = None, cores: int = 1) -> Cost:
+    """Run commands at the same time, each a process of its own, on so many cores each."""
+    settings = {**os.environ, "POLARS_MAX_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "LC_ALL": "C"}
     with open(stdout or os.devnull, "wb") as out:  # noqa: PTH123
         began = time.perf_counter()
         # grep stops at the first line it finds if it sees /dev/null itself.
         running = [
-            subprocess.Popen(command, stdout=out if stdout else subprocess.PIPE, env=settings)
-            for command in commands
+            subprocess.Popen(
+                [*on_cores(number, cores), *command],
+                stdout=out if stdout else subprocess.PIPE,
+                env=settings,
+            )
+            for number, command in enumerate(commands)
         ]
         for process in running:
             if process.stdout:
@@ -119,6 +125,14 @@ def cost(*commands: Sequence[str | Path], stdout: Path | None = None) -> Cost:
         sum(usage.ru_utime + usage.ru_stime for usage in usages),
         max(usage.ru_maxrss << 10 for usage in usages),
     )
+
+
+def on_cores(number: int, cores: int) -> list[str]:
+    """What keeps the process of a number on cores of its own, where there is such a command."""
+    if not shutil.which("taskset"):
+        return []
+    first = number * cores
+    return ["taskset", "-c", f"{first}-{first + cores - 1}"]
 
 
 class Bench:
@@ -156,6 +170,7 @@ class Bench:
         yardstick: Sequence[str | Path] = (),
         unit: str = "",
         runs: int = RUNS,
+        cores: int = 1,
         stdout: Path | None = None,
     ) -> Cost:
         """Measure commands next to a yardstick, and print the best of their times.
@@ -167,6 +182,7 @@ class Bench:
             yardstick: Another command than counting lines of the first day by grep.
             unit: The yardstick, to read.
             runs: How often.
+            cores: For each process.
             stdout: Where their output goes, if it is not thrown away.
         """
         size = sum(path.stat().st_size for path in of)
@@ -175,7 +191,7 @@ class Bench:
         for _ in range(runs):
             yard = cost(counting)
             least = yard if least is None else min(least, yard, key=lambda c: c.seconds)
-            found = cost(*commands, stdout=stdout)
+            found = cost(*commands, stdout=stdout, cores=cores)
             best = found if best is None else min(best, found, key=lambda c: c.seconds)
         print(
             f"{what:<36}{size / 1e6:>7.0f}{best.seconds:>9.2f}{best.seconds / least.seconds:>8.2f}"
@@ -193,6 +209,7 @@ class Bench:
         grep = ["grep", "-c", OPERATION, clean]
         self.measure("grep -c", grep, of=[clean])
         alone = self.measure("reduce", self.reduce(clean), of=[clean])
+        self.measure("reduce, free to take two cores", self.reduce(clean), of=[clean], cores=2)
         excluding = self.reduce(clean, EXCLUDED)
         self.measure(f"reduce, {EXCLUDED} blocks excluded", excluding, of=[clean])
         hostile = self.day("hostile.log", GIGABYTES, hostile=0.01)
@@ -221,7 +238,12 @@ class Bench:
                 subprocess.run([tool, level, "-c", day], stdout=file, check=True)
             alone = [tool, "-d", "-c", path]
             self.measure(
-                f"reduce {suffix}", self.reduce(path), of=[day], yardstick=alone, unit=f"{tool} -dc"
+                f"reduce {suffix}, on two cores",
+                self.reduce(path),
+                of=[day],
+                yardstick=alone,
+                unit=f"{tool} -dc",
+                cores=2,
             )
 
     def others(self, day: Path) -> None:

@@ -8,6 +8,7 @@ import io
 import os
 import re
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -18,11 +19,12 @@ from typing import NamedTuple, Protocol
 import zstandard
 from _log import UserError
 
-BLOCK_BYTES = 24 << 20
-"""How much of a day is in hand at once: large enough that a call into Polars costs nothing beside
-its work, small enough that its memory is used again (`_memory.LARGEST`)."""
+BLOCK_BYTES = 1 << 20
+"""How much of a day is read at once: little enough to stay in a processor's cache."""
 
-_SEARCHED_BYTES = 1 << 16
+_BLOCKS_AHEAD = 64
+"""So many are decompressed while others are at work, which is done some hundred at a time."""
+_SEARCHED_BYTES = 1 << 12
 _PIECE_BYTES = 1 << 20
 _COMPRESSED = (".gz", ".zst")
 _DAY = re.compile(r"([0-9]{2})(|\.log|\.log\.gz|\.log\.zst)")
@@ -113,31 +115,29 @@ class _Source(Protocol):
 def blocks(path: Path, size: int = BLOCK_BYTES) -> Iterator[Block]:
     """Read a day in blocks of about `size` bytes that end where a line ends.
 
-    The next block is read and decompressed while the last one is at work.
-
     Raises:
         UserError: A file cannot be read or decompressed to its end, or changed while it was read.
     """
-    ahead = _blocks_of_day(path, size)
-    with ThreadPoolExecutor(1) as reader:
-        coming = reader.submit(next, ahead, None)
-        while block := coming.result():
-            coming = reader.submit(next, ahead, None)
-            yield block
-
-
-def _blocks_of_day(path: Path, size: int) -> Iterator[Block]:
     for file in files_of_day(path):
         with _told_of(file):
             before = _state(file)
             with file.open("rb", buffering=0) as raw:
                 if file.suffix in _COMPRESSED:
                     with _decompressed(file, raw) as source:
-                        yield from _blocks_of_stream(file, source, size)
+                        yield from _ahead(_blocks_of_stream(file, source, size))
                 else:
                     yield from _blocks_of_plain(file, raw.fileno(), size)
             if _state(file) != before:
                 raise UserError(f"{file} changed while it was read. Run again once it is complete.")
+
+
+def _ahead(blocks: Iterator[Block]) -> Iterator[Block]:
+    """The same blocks, of which the next ones are decompressed while the last one is at work."""
+    with ThreadPoolExecutor(1) as reader:
+        coming = deque(reader.submit(next, blocks, None) for _ in range(_BLOCKS_AHEAD))
+        while block := coming.popleft().result():
+            coming.append(reader.submit(next, blocks, None))
+            yield block
 
 
 def _state(file: Path) -> tuple[int, int]:
@@ -253,8 +253,13 @@ def newest_file(path: Path) -> Path:
 
 
 def size_of(path: Path) -> int:
-    """The bytes of a day on disk."""
-    return sum(file.stat().st_size for file in files_of_day(path))
+    """The bytes of a day on disk.
+
+    Raises:
+        UserError: It vanished, or cannot be read.
+    """
+    with _told_of(path):
+        return sum(file.stat().st_size for file in files_of_day(path))
 
 
 def fingerprint(path: Path) -> str:

@@ -1,42 +1,28 @@
 """Reduce a raw day to the requests that count."""
 
 import logging
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import _threads  # noqa: F401
 import polars as pl
-from _addresses import Networks, unlabelled
 from _files import PRIVATE_FILE, replacing, write_json
 from _log import logging_to
-from _log_lines import CLASSES, Rules, read
+from _log_lines import CLASSES, Excluded, Rules, read
 from _memory import keep_freed_memory
 from _object_store import StoredDay, at_hand
-from _raw_logs import blocks
+from _raw_logs import blocks, size_of
 from _tables import REDUCED, from_frames, write_table
 
 log = logging.getLogger(__name__)
 
 ROW_GROUP_SIZE = 1 << 19
-
-
-class Excluded:
-    """Answers whether an address is excluded; each is looked up once in a day."""
-
-    def __init__(self, blocks: Iterable[str]) -> None:
-        self._networks = Networks(unlabelled(blocks))
-        self._answers: dict[str, bool] = {}
-
-    def __bool__(self) -> bool:
-        return bool(self._networks)
-
-    def __contains__(self, address: str) -> bool:
-        if address not in self._answers:
-            self._answers[address] = address in self._networks
-        return self._answers[address]
+WORTH_COMPILING = 4 << 20
+"""Bytes of a day from which on the compiled loop is worth its loading."""
 
 
 class Reduction:
@@ -50,22 +36,24 @@ class Reduction:
         self.counts = dict.fromkeys(CLASSES, 0)
         self._rules = rules
         self._malformed = malformed
-        self._lines_before: Counter[Path] = Counter()
 
     def kept(self, day: Path) -> Iterator[pl.DataFrame]:
-        """The kept requests of a day, block by block, in the columns of `REDUCED`.
+        """The kept requests of a day, some at a time, in the columns of `REDUCED`.
 
         Malformed lines are put aside, whole, behind their file and line number.
         """
-        for file, content in blocks(day):
-            classes, kept, malformed = read(content, self._rules)
-            for name, count in classes.value_counts().iter_rows():
-                self.counts[name] += count
-            for row, line in malformed:
-                number = self._lines_before[file] + row + 1
-                self._malformed.write(f"{file.name}:{number}:".encode() + line + b"\n")
-            self._lines_before[file] += len(classes)
-            yield kept.select(REDUCED.names())
+        compiled = size_of(day) >= WORTH_COMPILING
+        for file, parts in groupby(blocks(day), attrgetter("file")):
+            contents = (part.content for part in parts)
+            lines_before = 0
+            for classes, kept, malformed in read(contents, self._rules, compiled=compiled):
+                for name, count in classes.value_counts().iter_rows():
+                    self.counts[name] += count
+                for row, line in malformed:
+                    number = lines_before + row + 1
+                    self._malformed.write(f"{file.name}:{number}:".encode() + line + b"\n")
+                lines_before += len(classes)
+                yield kept.select(REDUCED.names())
 
 
 def main(

@@ -4,11 +4,11 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
+import _clean_lines
 import _log_lines
 import oracle
 import polars as pl
 import pytest
-from _addresses import Networks, unlabelled
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from log_lines import (
@@ -28,7 +28,7 @@ STORE = Content("zarr", "5678abcd-1111-4111-8111-111111111111", 5_000_000)
 TIME = dt.datetime(2022, 5, 1, 5, 6, 35)
 RULES = _log_lines.Rules()
 EXCLUDED = ["203.0.113.0/24", "2001:db8:bad::/48"]
-EXCLUDING = _log_lines.Rules(excluded=Networks(unlabelled(EXCLUDED)))
+EXCLUDING = _log_lines.Rules(excluded=_log_lines.Excluded(EXCLUDED))
 
 Reading = tuple[str, tuple | None]
 """The class of a line, and the values of a kept one."""
@@ -50,7 +50,7 @@ def readings(classes: pl.Series, kept: pl.DataFrame) -> list[Reading]:
 
 def of_workflow(content: bytes, rules: _log_lines.Rules = RULES) -> list[Reading]:
     """What the workflow reads: the clean lines fast, the others exactly."""
-    classes, kept, malformed = _log_lines.read(content, rules)
+    [(classes, kept, malformed)] = _log_lines.read([content], rules)
     found = [(row, line) for row, line in enumerate(lines_of(content))]
     assert malformed == [found[row] for row in (classes == "malformed").arg_true()]
     return readings(classes, kept)
@@ -292,6 +292,8 @@ ODD_QUOTED = [
     *('"x" 404 - 5 5 5 5 "y"', '"x HTTP/1.1" 200 - 5 5 5 5 "y"', '"x HTTP/1.1" 200 - 5 5 5 5 -'),
     *(
         '"x - 404 HTTP/1.1"',
+        '"x" 404 HTTP/1.1"',
+        '"x- 404 HTTP/1.1"',
         '"x" "y"z"" HTTP/1.1" 200 - 5 5 5 5 "y"',
         "x - 200 - 5 5 5 5 - y",
         '"é"',
@@ -398,8 +400,7 @@ def test_readings_agree_on_lines_of_odd_fields(content: bytes):
 def test_readings_agree_on_any_two_odd_fields(first: str):
     names = list(ODD_FIELDS)
     others = names[names.index(first) + 1 :]
-    lines = [built_line()]  # the fast reading takes the start of lines from the first one
-    lines += [
+    lines = [
         built_line(**{first: odd, second: other})
         for odd in ODD_FIELDS[first]
         for second in others
@@ -598,6 +599,19 @@ def test_times(time: str, instant: str | None):
         assert dt.datetime.fromtimestamp(values[0] / 1000, dt.UTC).isoformat() == instant
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.datetimes(dt.datetime(1000, 1, 1), dt.datetime(9999, 12, 31, 23, 59, 59)))
+@example(dt.datetime(1969, 12, 31, 23, 59, 59))
+@example(dt.datetime(1900, 2, 28))
+@example(dt.datetime(2000, 2, 29))
+@example(dt.datetime(2000, 3, 1))
+def test_every_time(time: dt.datetime):
+    [(name, values)] = of_workflow(render_line(Request(time, "192.0.2.1", KEY, '"GET / HTTP/1.1"')))
+    assert name == "kept"
+    since = time.replace(microsecond=0) - dt.datetime(1970, 1, 1)
+    assert values[0] == since // dt.timedelta(milliseconds=1)
+
+
 @pytest.mark.parametrize("separator", [b"\t", b"  ", b"\xc2\xa0", b"\x0b", b"\r", b"\0"])
 @pytest.mark.parametrize("gap", range(8))
 def test_fields_up_to_the_key_are_apart_by_one_space(gap: int, separator: bytes):
@@ -609,9 +623,71 @@ def test_fields_up_to_the_key_are_apart_by_one_space(gap: int, separator: bytes)
 def test_every_class_and_every_operation():
     rules = _log_lines.Rules(operation="REST.HEAD.OBJECT")
     lines = [clean_line(), clean_line(operation="REST.HEAD.OBJECT"), b"", b"x"]
-    classes = _log_lines.read(b"\n".join(lines), rules).classes.to_list()
-    assert classes == ["other_operation", "kept", "empty", "malformed"]
+    [reading] = _log_lines.read([b"\n".join(lines)], rules)
+    assert reading.classes.to_list() == ["other_operation", "kept", "empty", "malformed"]
     assert set(_log_lines.CLASSES) == set(oracle.CLASSES)
+
+
+# --- Many lines ----------------------------------------------------------------------------------
+
+
+MANY = [line_of_shape(name, seed) for seed in range(5) for name in (None, None, *HOSTILE_SHAPES)]
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("lines_at_once", [1, 7, 1 << 18])
+@pytest.mark.parametrize("lines_a_piece", [1, 7, len(MANY)])
+def test_lines_may_come_in_pieces_and_be_read_in_portions(
+    monkeypatch: pytest.MonkeyPatch, compiled: bool, lines_at_once: int, lines_a_piece: int
+):
+    monkeypatch.setattr(_clean_lines, "LINES_AT_ONCE", lines_at_once)
+    pieces = [
+        b"\n".join(MANY[begin : begin + lines_a_piece]) + b"\n"
+        for begin in range(0, len(MANY), lines_a_piece)
+    ]
+    found, malformed, before = [], [], 0
+    for reading in _log_lines.read(pieces, RULES, compiled=compiled):
+        found += readings(reading.classes, reading.kept)
+        malformed += [(before + row, line) for row, line in reading.malformed]
+        before += len(reading.classes)
+    assert found == of_oracle(MANY)
+    assert malformed == [
+        (row, MANY[row]) for row, (name, _) in enumerate(found) if name == "malformed"
+    ]
+
+
+def test_many_odd_lines_are_read_in_portions(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(_clean_lines, "_BYTES_OF_ODD_LINES", 10)
+    several = list(_log_lines.read([b"x" * 6 + b"\n"] * 5, RULES))
+    assert [len(reading.classes) for reading in several] == [2, 2, 1]
+
+
+@pytest.mark.parametrize("longer", [0, 1, 2, 70_000])
+@pytest.mark.parametrize("field", ["referer", "key"])
+def test_a_long_line(field: str, longer: int):
+    short = clean_line(**{field: "zarr/x/"})
+    text = "zarr/x/" + "y" * (_clean_lines.LONGEST - len(short) + longer)
+    line = clean_line(**{field: text}) if field == "referer" else clean_line(key=text, uri="-")
+    [(name, _)] = of_workflow(line)
+    assert name == of_oracle([line])[0][0]
+    assert_agreement(line + b"\n" + clean_line())
+
+
+def test_the_loop_is_compiled_where_nothing_can_be_kept(monkeypatch: pytest.MonkeyPatch):
+    compiled = []
+
+    def njit(function: Callable, **settings: bool) -> Callable:
+        if settings.get("cache"):
+            raise RuntimeError("cannot cache function: no locator available for file")
+        compiled.append(function)
+        return function
+
+    monkeypatch.setattr(_clean_lines, "njit", njit)
+    assert _clean_lines._compiled(lines_of) is lines_of
+    assert compiled == [lines_of]
+
+
+# --- Excluded addresses --------------------------------------------------------------------------
 
 
 @settings(max_examples=100, deadline=None)

@@ -84,6 +84,13 @@ def reduced(tmp_path: Path) -> Reduced:
     return Reduced(tmp_path / "reduced/2022/05")
 
 
+@pytest.fixture(params=["compiled", "exact"])
+def either_way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
+    """Days are read by the compiled loop, as large ones are, or without it, as small ones are."""
+    size = 0 if request.param == "compiled" else 1 << 40
+    monkeypatch.setattr(reduce, "WORTH_COMPILING", size)
+
+
 def by_oracle(lines: Sequence[bytes], exclude_ips: Sequence[str] = ()) -> tuple[dict, list[tuple]]:
     excluded = [oracle.parse_network(block) for block in exclude_ips]
     counts, kept = oracle.reduce_day(lines, operation=OPERATION, excluded=excluded)
@@ -105,6 +112,7 @@ def write(folder: Path, name: str, content: bytes) -> Path:
 # --- Every form ----------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("name", ["01.log", "01.log.gz", "01.log.zst"])
 def test_a_file_is_reduced_as_the_oracle_says(tmp_path: Path, reduced: Reduced, name: str):
     reduced.main(write(tmp_path, name, CONTENT))
@@ -123,6 +131,7 @@ def test_the_counts_add_up(tmp_path: Path, reduced: Reduced):
     assert len(reduced.malformed) == counts["malformed"]
 
 
+@pytest.mark.usefixtures("either_way")
 def test_a_folder_is_read_file_by_file_in_the_order_of_names(tmp_path: Path, reduced: Reduced):
     folder = tmp_path / "01"
     third = len(LINES) // 3
@@ -302,6 +311,7 @@ def test_a_run_that_fails_leaves_what_was_there(tmp_path: Path, reduced: Reduced
 # --- Blocks --------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("size", [64, 400, 1_000, 7_919])
 @pytest.mark.parametrize("name", ["01.log", "01.log.gz", "01.log.zst"])
 def test_the_size_of_blocks_changes_nothing(
@@ -335,6 +345,7 @@ def test_blocks_are_whole_lines_and_all_of_them(
     assert {block.file for block in blocks} <= {path}
 
 
+@pytest.mark.usefixtures("either_way")
 def test_a_line_longer_than_many_blocks(
     tmp_path: Path, reduced: Reduced, monkeypatch: pytest.MonkeyPatch
 ):
@@ -349,6 +360,7 @@ def test_a_line_longer_than_many_blocks(
 # --- Excluded addresses --------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize(
     ("exclude_ips", "left"),
     [
