@@ -33,7 +33,7 @@ from _tables import (
     from_frames,
     write_table,
 )
-from _usage import COUNTED, OTHER_TYPE, add_up, counts
+from _usage import OTHER_TYPE, counts
 
 log = logging.getLogger(__name__)
 
@@ -91,8 +91,7 @@ class Holders:
             parts: Usage by `pair`, of an object and another number.
 
         Returns:
-            `dandiset`, `object_key`, `owner`, `asset_type`, `other` and the usage, by holder and
-            the other number.
+            `holder`, `other` and the usage, by both.
         """
         usage = (
             pl.concat(parts)
@@ -101,20 +100,53 @@ class Holders:
             .join(self.of_objects.lazy(), on="object")
             .with_columns(pair=pair(pl.col("holder"), second_of(pl.col("pair"))))
             .drop("object", "holder")
+            # What is sorted is added up quickly; there are about as many pairs as rows.
+            .sort("pair")
+            .group_by("pair", maintain_order=True)
+            .agg(pl.all().sum())
+            .collect()
+        )
+        return apart(usage, "holder", "other")
+
+    def named(self, usage: pl.DataFrame) -> pl.DataFrame:
+        """Usage with the columns of `table` in place of `holder`."""
+        names = self.table.select(pl.all().gather(usage["holder"]))
+        return pl.concat([names, usage.drop("holder")], how="horizontal")
+
+    def of_dandisets(self, usage: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+        """What usage comes to for the Dandisets that own the objects.
+
+        Args:
+            usage: By `holder` and `other`.
+            by: Columns of `table`.
+
+        Returns:
+            These, `other` and the usage, by both.
+        """
+        groups = self.table.select(by).unique().sort(by)
+        numbered = self.table.join(groups.with_row_index("group"), on=by, maintain_order="left")
+        of_holder = numbered.select(pl.all().gather(usage["holder"]))
+        owned = (
+            usage.lazy()
+            .select(pl.exclude("holder", "other"), pair=pair(of_holder["group"], usage["other"]))
+            .filter(of_holder["owner"])
             .group_by("pair")
             .agg(pl.all().sum())
             .sort("pair")
             .collect()
         )
-        holder = usage.select(first_of(pl.col("pair"))).to_series()
-        return pl.concat(
-            [
-                self.table.select(pl.all().gather(holder)),
-                usage.select(other=second_of(pl.col("pair"))),
-                usage.drop("pair"),
-            ],
-            how="horizontal",
-        )
+        summed = apart(owned, "group", "other")
+        names = groups.select(pl.all().gather(summed["group"]))
+        return pl.concat([names, summed.drop("group")], how="horizontal")
+
+
+def apart(pairs: pl.DataFrame, first: str, second: str) -> pl.DataFrame:
+    """A table with the numbers of its `pair`, named as said, in place of it."""
+    return pairs.select(
+        first_of(pl.col("pair")).alias(first),
+        second_of(pl.col("pair")).alias(second),
+        pl.exclude("pair"),
+    ).rechunk()
 
 
 def chunks(binned: Path, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
@@ -122,7 +154,7 @@ def chunks(binned: Path, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
     Args:
         binned: `BINNED`.
-        rows: `object` and `size` of each of its rows.
+        rows: `object`, `size` and `status` of each of its rows.
 
     Yields:
         `object`, and the lists of `BINNED`.
@@ -141,9 +173,14 @@ def chunks(binned: Path, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
         )
     done = 0
     for part in parts:
-        chunk = pl.scan_parquet(binned, schema=BINNED).slice(done, len(part)).collect()
+        chunk = (
+            pl.scan_parquet(binned, schema=BINNED)
+            .select(pl.exclude("object_key", "status"))
+            .slice(done, len(part))
+            .collect()
+        )
         done += len(part)
-        yield chunk.drop("object_key").with_columns(part["object"])
+        yield chunk.with_columns(part["object"], part["status"])
 
 
 def slices(chunk: pl.DataFrame) -> Iterator[pl.DataFrame]:
@@ -200,53 +237,59 @@ def mixed(labels: Sequence[str]) -> pl.Expr:
 class Usage:
     """What a month's requests add up to, slice by slice."""
 
-    def __init__(self, holders: Holders, labels: Sequence[str]) -> None:
+    def __init__(self, holders: Holders, region_of_ip: pl.Series, labels: Sequence[str]) -> None:
+        """Begin with nothing.
+
+        Args:
+            holders: Who holds the objects.
+            region_of_ip: The number of the region by the number of the address.
+            labels: Region labels by number.
+        """
         self._holders = holders
+        self._region_of_ip = region_of_ip
         self._mixed = mixed(labels)
         self._daily: list[pl.DataFrame] = []
         self._regional: list[pl.DataFrame] = []
-        self._digests: list[pl.DataFrame] = []
         self._requesters: list[pl.DataFrame] = []
 
     def add(self, requests: pl.DataFrame) -> None:
-        """Add a slice: `object`, `timestamp`, `ip`, `bytes_sent`, `status`, `region`, `place`."""
-        rows = requests.lazy()
+        """Add a slice: `object`, `timestamp`, `ip`, `bytes_sent`, `status`, `place`."""
+        rows = requests.lazy().with_columns(
+            region=pl.lit(self._region_of_ip).gather(pl.col("ip")),
+        )
         date = pl.col("timestamp").dt.date().to_physical().cast(pl.Int64) - FIRST_DATE
-        daily = pair(pl.col("object"), date)
         owning = pl.lit(self._holders.owning).gather(pl.col("object"))
-        found = pl.collect_all(
+        daily, regional, requesters = pl.collect_all(
             [
-                # The requests of an object are in the order of time.
-                rows.group_by(pair=daily.set_sorted()).agg(counts()),
+                # The requests of an object are in the order of time. Within `agg`, Polars would
+                # work out the mixture object by object.
+                rows.select(
+                    "bytes_sent",
+                    "status",
+                    pair=pair(pl.col("object"), date).set_sorted(),
+                    digest=self._mixed,
+                )
+                .group_by("pair")
+                .agg(*counts(), pl.col("digest").sum()),
                 rows.group_by(pair=pair(pl.col("object"), pl.col("region"))).agg(counts()),
-                rows.group_by(pair=pair(pl.col("object"), pl.lit(0)).set_sorted()).agg(
-                    *counts(), digest=self._mixed.sum()
-                ),
                 rows.select(pair=pair(owning, pl.col("ip"))).unique(),
             ]
         )
-        for parts, part in zip(
-            (self._daily, self._regional, self._digests, self._requesters), found, strict=True
-        ):
-            parts.append(part)
+        self._daily.append(daily)
+        self._regional.append(regional)
+        self._requesters.append(requesters)
 
-    def by_day(self) -> pl.DataFrame:
-        """`BY_DAY` and `asset_type`, sorted."""
-        date = (pl.col("other").cast(pl.Int64) + FIRST_DATE).cast(pl.Int32).cast(pl.Date)
-        return self._holders.usage(self._daily).with_columns(date=date)
+    def daily(self) -> pl.DataFrame:
+        """`holder`, `other`, a number of a day, and usage with `digest`, sorted."""
+        return self._holders.usage(self._daily)
 
-    def by_region(self, names: pl.Series) -> pl.DataFrame:
-        """`BY_REGION` and `asset_type`, sorted. `names` has the labels by number."""
-        region = pl.lit(names).gather(pl.col("other")).alias("region")
-        return self._holders.usage(self._regional).with_columns(region)
-
-    def digests(self) -> pl.DataFrame:
-        """`DIGESTS`, sorted."""
-        return self._holders.usage(self._digests)
+    def regional(self) -> pl.DataFrame:
+        """`holder`, `other`, the number of a region, and usage, sorted."""
+        return self._holders.usage(self._regional)
 
     def requesters(self) -> pl.DataFrame:
         """`REQUESTERS`, sorted: who used what a Dandiset owns."""
-        pairs = pl.concat(self._requesters).unique().sort("pair")
+        pairs = pl.concat(self._requesters).lazy().unique().collect().sort("pair")
         dandiset = pl.lit(self._holders.dandisets).gather(first_of(pl.col("pair")))
         return pairs.select(dandiset.alias("dandiset"), ip=second_of(pl.col("pair")))
 
@@ -316,6 +359,7 @@ def main(
         pl.scan_parquet(binned, schema=BINNED)
         .select(
             "object_key",
+            "status",
             object=pl.col("object_key").rle_id(),
             size=pl.col("status").list.len().cast(pl.Int64),
         )
@@ -323,14 +367,14 @@ def main(
     )
     keys = rows["object_key"].unique(maintain_order=True)
     holders = Holders(keys, pl.read_parquet(routes))
-    usage = Usage(holders, names.to_list())
+    usage = Usage(holders, numbers, names.to_list())
     with folder_beside(assigned) as folder:
         runs = Runs(folder, by="holder")
-        for chunk in chunks(binned, rows.select("object", "size")):
-            located = chunk.with_columns(looked_up(chunk["ip"], numbers).alias("region"))
-            for part in slices(located):
+        for chunk in chunks(binned, rows):
+            for part in slices(chunk):
                 usage.add(part)
             if asset_logs:
+                located = chunk.with_columns(looked_up(chunk["ip"], numbers).alias("region"))
                 runs.add(by_holder(located, holders))
         write_table(
             from_frames((named(part, holders) for part in runs.merged()), ASSIGNED),
@@ -338,33 +382,29 @@ def main(
             ASSIGNED,
             row_group_size=ROW_GROUP_SIZE_OF_LARGE_MONTH if runs.several else ROW_GROUP_SIZE,
         )
-    write_usage(usage.by_day(), "date", by_day, BY_DAY, dandisets_by_day, DANDISETS_BY_DAY)
-    write_usage(
-        usage.by_region(names),
-        "region",
+    daily, regional = usage.daily(), usage.regional()
+    date = (pl.col("other").cast(pl.Int64) + FIRST_DATE).cast(pl.Int32).cast(pl.Date).alias("date")
+    region = pl.lit(names).gather(pl.col("other")).alias("region")
+    write_table(
+        holders.named(daily).with_columns(date),
+        by_day,
+        BY_DAY,
+        row_group_size=ROW_GROUP_SIZE_OF_USAGE,
+    )
+    write_table(
+        holders.named(regional).with_columns(region),
         by_region,
         BY_REGION,
-        dandisets_by_region,
-        DANDISETS_BY_REGION,
+        row_group_size=ROW_GROUP_SIZE_OF_USAGE,
     )
-    write_table(usage.digests(), objects, DIGESTS)
+    of_dandisets = holders.of_dandisets(daily, ["dandiset", "asset_type"]).with_columns(date)
+    write_table(of_dandisets, dandisets_by_day, DANDISETS_BY_DAY)
+    of_dandisets = holders.of_dandisets(regional, ["dandiset"]).with_columns(region)
+    write_table(of_dandisets, dandisets_by_region, DANDISETS_BY_REGION)
+    of_holders = daily.drop("other").group_by("holder", maintain_order=True).agg(pl.all().sum())
+    write_table(holders.named(of_holders), objects, DIGESTS)
     write_table(usage.requesters(), requesters, REQUESTERS)
     log.info("%s: %d objects", binned, len(keys))
-
-
-def write_usage(
-    usage: pl.DataFrame,
-    label: str,
-    of_objects: Path,
-    schema: pl.Schema,
-    of_dandisets: Path,
-    schema_of_dandisets: pl.Schema,
-) -> None:
-    """Write usage by object and `label`, and what it comes to for the Dandisets that own them."""
-    write_table(usage, of_objects, schema, row_group_size=ROW_GROUP_SIZE_OF_USAGE)
-    by = [name for name in schema_of_dandisets if name not in COUNTED]
-    owned = add_up(usage.lazy().filter("owner"), by).sort(by)
-    write_table(owned, of_dandisets, schema_of_dandisets)
 
 
 if "snakemake" in globals():
