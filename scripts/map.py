@@ -67,6 +67,8 @@ class Assigned:
             .collect()
             for rows, labels in self._rows_of_months()
         ]
+        if len(months) == 1:
+            return months[0]
         return pl.concat(months).sort("object_key", maintain_order=True)
 
     def windows(self, object_key: str, size: int) -> Iterator[pl.DataFrame]:
@@ -177,7 +179,8 @@ def log_lines(requests: pl.DataFrame, labels: pl.Series) -> pl.Series:
     """
     second = pl.col("timestamp").to_physical() // 1000
     day = (second // 86_400).cast(pl.Int32)
-    first, last = requests.select(day.min().alias("first"), day.max().alias("last")).row(0)
+    times = requests["timestamp"].to_physical()
+    first, last = times.min() // 86_400_000, times.max() // 86_400_000
     dates = pl.select(
         pl.int_range(first, last + 1, dtype=pl.Int32).cast(pl.Date).dt.strftime("%Y-%m-%d")
     ).to_series()
