@@ -41,11 +41,11 @@ class Assigned:
         self._months = months
 
     def usage(self, kind: str, schema: pl.Schema) -> pl.DataFrame:
-        """Usage by object and `kind`, `by_day` or `by_region`, of all months."""
+        """Usage by object and `kind`, `by_day` or `by_region`, of all months, without the owner."""
         paths = [self._folder / f"{month}.{kind}.parquet" for month in self._months]
         of_dandiset = pl.col("dandiset") == self._dandiset
         usage = pl.scan_parquet(paths, schema=schema).filter(of_dandiset)
-        return usage.select(pl.all().exclude("dandiset")).collect()
+        return usage.select(pl.exclude("dandiset", "owner")).collect()
 
     def labels(self) -> pl.Series:
         """The region labels of all months, one month after the other."""
