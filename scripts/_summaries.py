@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,8 +60,33 @@ def read_summaries(mapped: Path, dandisets: Iterable[str], kind: str, label: str
         `dandiset`, the label and the counts, in the order of the Dandisets and of their rows.
     """
     paths = [mapped / name / f"dandiset_summary_by_{kind}.tsv" for name in dandisets]
-    paths = [path for path in paths if path.exists()]
     schema = {label: pl.String, **dict.fromkeys(COUNTED, pl.Int64)}
+    return read_alike([path for path in paths if path.exists()], schema)
+
+
+def read_weeks(mapped: Path, dandisets: Iterable[str]) -> pl.DataFrame:
+    """Read the bytes per week and asset type of several Dandisets, as far as they are there.
+
+    Returns:
+        `dandiset`, `week_start`, and `bytes_sent` of all types.
+    """
+    alike: dict[str, list[Path]] = {}
+    for name in dandisets:
+        path = mapped / name / "dandiset_summary_by_asset_type_per_week.tsv"
+        if path.exists():
+            with path.open(encoding="utf-8") as table:
+                alike.setdefault(table.readline().rstrip("\n"), []).append(path)
+    columns = ["dandiset", "week_start", "bytes_sent"]
+    tables = [pl.DataFrame(schema=dict(zip(columns, [pl.String] * 2 + [pl.Int64], strict=True)))]
+    for header, paths in alike.items():
+        first, *types = header.split("\t")
+        table = read_alike(paths, {first: pl.String, **dict.fromkeys(types, pl.Int64)})
+        tables.append(table.with_columns(bytes_sent=pl.sum_horizontal(types)).select(columns))
+    return pl.concat(tables)
+
+
+def read_alike(paths: list[Path], schema: dict[str, Any]) -> pl.DataFrame:
+    """Read summaries of the same columns: `dandiset`, the name of its folder, and these."""
     if not paths:
         return pl.DataFrame(schema={"dandiset": pl.String, **schema})
     return (
@@ -106,46 +131,65 @@ def read_accounting(path: Path) -> pl.DataFrame:
 
 
 def totals(by_region: pl.DataFrame, number_of_requesters: int) -> dict[str, Any]:
-    """The totals of a Dandiset, or of the archive.
+    """The totals of a Dandiset, or of the archive, of its usage by `region`."""
+    of_one = by_region.with_columns(dandiset=pl.lit(""))
+    return totals_of_each(of_one, {"": number_of_requesters})[""]
+
+
+def totals_of_each(
+    by_region: pl.DataFrame, numbers_of_requesters: Mapping[str, int]
+) -> dict[str, dict[str, Any]]:
+    """The totals of Dandisets.
 
     A region is one that is a place, and a country one that a region lies in.
 
     Args:
-        by_region: Usage by region: `region` and the counts, one row a region or more.
-        number_of_requesters: As counted over all time.
+        by_region: Their usage by region: `dandiset`, `region` and the counts, one row a region or
+            more.
+        numbers_of_requesters: Of each Dandiset, as counted over all time.
 
     Returns:
-        The six totals, and `by_kind_of_requester`: the counts of each kind, also where they are 0.
+        The six totals of each, and `by_kind_of_requester`: the counts of each kind, also where they
+        are 0.
     """
     region = pl.col("region")
-    row = by_region.select(
-        total_bytes_sent=pl.col("bytes_sent").sum(),
-        total_number_of_requests=pl.col("number_of_requests").sum(),
-        total_number_of_downloads=pl.col("number_of_downloads").sum(),
-        number_of_unique_regions=region.filter(is_place(region)).n_unique(),
-        number_of_unique_countries=country_of(region).drop_nulls().n_unique(),
+    known = by_region.with_columns(
+        place=pl.when(is_place(region)).then(region),
+        country=country_of(region),
+        kind=kind_of_requester(region),
     )
-    by_kind = add_up(by_region.with_columns(kind=kind_of_requester(region)), "kind")
-    return {
-        **row.row(0, named=True),
-        "number_of_requesters": number_of_requesters,
-        "by_kind_of_requester": {
-            **{kind: dict.fromkeys(COUNTED, 0) for kind in KINDS_OF_REQUESTER},
-            **counts_by(by_kind, "kind"),
-        },
+    sums = known.group_by("dandiset").agg(
+        *(pl.col(name).sum().alias(f"total_{name}") for name in COUNTED),
+        number_of_unique_regions=pl.col("place").drop_nulls().n_unique(),
+        number_of_unique_countries=pl.col("country").drop_nulls().n_unique(),
+    )
+    nothing = dict.fromkeys(sums.columns[1:], 0)
+    of_each = {
+        name: {
+            **nothing,
+            "number_of_requesters": number,
+            "by_kind_of_requester": {
+                kind: dict.fromkeys(COUNTED, 0) for kind in KINDS_OF_REQUESTER
+            },
+        }
+        for name, number in numbers_of_requesters.items()
     }
+    for name, *row in sums.iter_rows():
+        of_each[name].update(zip(nothing, row, strict=True))
+    by_kind = add_up(known, ["dandiset", "kind"]).select("dandiset", "kind", *COUNTED)
+    for name, kind, *row in by_kind.iter_rows():
+        of_each[name]["by_kind_of_requester"][kind].update(zip(COUNTED, row, strict=True))
+    return of_each
 
 
-def totals_by_version(usage: pl.DataFrame) -> dict[str, dict[str, int]]:
-    """The counts of each version of a Dandiset, in the order of their names.
+def totals_by_version(usage: pl.DataFrame) -> dict[str, dict[str, dict[str, int]]]:
+    """The counts of each version of each Dandiset.
 
     Args:
-        usage: `version` and the counts, one row for each asset of a version or more.
+        usage: `dandiset`, `version` and the counts, one row for each asset of a version or more.
     """
-    return counts_by(add_up(usage, "version").sort("version"), "version")
-
-
-def counts_by(table: pl.DataFrame, label: str) -> dict[str, dict[str, int]]:
-    """A table of counts as a mapping of its label."""
-    rows = table.select(label, *COUNTED).iter_rows()
-    return {name: dict(zip(COUNTED, counts, strict=True)) for name, *counts in rows}
+    of_each: dict[str, dict[str, dict[str, int]]] = {}
+    rows = add_up(usage, ["dandiset", "version"]).select("dandiset", "version", *COUNTED)
+    for dandiset, version, *counts in rows.iter_rows():
+        of_each.setdefault(dandiset, {})[version] = dict(zip(COUNTED, counts, strict=True))
+    return of_each

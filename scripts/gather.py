@@ -83,6 +83,50 @@ def placements_of(
     )
 
 
+def unchanged(rows: pl.DataFrame, paths: list[Path], schema: pl.Schema) -> set[str]:
+    """The Dandisets whose table has the rows that it shall have already.
+
+    To look at all tables at once is much quicker than to write each to see whether it differs.
+
+    Args:
+        rows: `dandiset`, and the columns of the tables.
+        paths: The tables, whose names begin with the Dandiset's.
+        schema: Their contract.
+    """
+    name = pl.col("path of file").str.extract(r"([^/.]+)[^/]*$")
+    try:
+        stored = (
+            pl.scan_parquet(paths, schema=schema, include_file_paths="path of file")
+            .select(name.alias("dandiset"), *schema)
+            .collect()
+        )
+    except pl.exceptions.PolarsError:  # One is damaged, or of an earlier contract.
+        return set()
+    now, before = (
+        table.select("dandiset", *schema).group_by("dandiset").agg(pl.all())
+        for table in (rows, stored)
+    )
+    same = pl.all_horizontal(pl.col(n).eq_missing(pl.col(f"{n} before")) for n in schema)
+    return {*now.join(before, on="dandiset", suffix=" before").filter(same)["dandiset"]}
+
+
+def write_changed(
+    rows: pl.DataFrame, dandisets: list[str], folder: Path, end: str, schema: pl.Schema
+) -> set[str]:
+    """Write the tables of Dandisets, `{dandiset}{end}`, where they changed: of these."""
+    paths = [path for name in dandisets if (path := folder / f"{name}{end}").exists()]
+    same = unchanged(rows, paths, schema) if paths else set()
+    others = rows.filter(~pl.col("dandiset").is_in(list(same)))
+    of_each = others.partition_by("dandiset", as_dict=True)
+    nothing = rows.clear()
+    return {
+        name
+        for name in dandisets
+        if name not in same
+        and write_if_changed(of_each.get((name,), nothing), folder / f"{name}{end}", schema)
+    }
+
+
 def content_digest(*paths: Path) -> str:
     """SHA-256 over the content of files."""
     digest = hashlib.sha256()
@@ -131,24 +175,25 @@ def main(
     activity = activity_of(months, objects, users)
     placements = placements_of(
         activity, pl.scan_parquet(dandiset_assets), pl.scan_parquet(dandiset_objects)
-    ).partition_by("dandiset", as_dict=True)
-    nothing = pl.DataFrame(schema=PLACEMENTS)
-
-    dandisets: dict[str, dict[str, str | int]] = {}
-    for (dandiset,), rows in activity.partition_by("dandiset", as_dict=True).items():
-        table = folder / f"{dandiset}.parquet"
-        assets = folder / f"{dandiset}.assets.parquet"
-        changed = [
-            write_if_changed(rows, table, ACTIVITY),
-            write_if_changed(placements.get((dandiset,), nothing), assets, PLACEMENTS),
-        ]
-        dandisets[dandiset] = {
-            "number_of_requesters": rows["number_of_requesters"][0],
-            "number_of_requests": rows["number_of_requests"].sum(),
-            "content": content_digest(table, assets),
+    )
+    of_each = activity.group_by("dandiset", maintain_order=True).agg(
+        pl.col("number_of_requesters").first(), pl.col("number_of_requests").sum()
+    )
+    names = of_each["dandiset"].to_list()
+    changed = write_changed(activity, names, folder, ".parquet", ACTIVITY)
+    changed |= write_changed(placements, names, folder, ".assets.parquet", PLACEMENTS)
+    for dandiset in sorted(changed):
+        log.info("%s: changed", dandiset)
+    dandisets = {
+        dandiset: {
+            "number_of_requesters": requesters,
+            "number_of_requests": requests,
+            "content": content_digest(
+                folder / f"{dandiset}.parquet", folder / f"{dandiset}.assets.parquet"
+            ),
         }
-        if any(changed):
-            log.info("%s: changed", dandiset)
+        for dandiset, requesters, requests in of_each.iter_rows()
+    }
     delete_all_but(set(dandisets), folder, mapped)
     write_json(gathered, {"archive": {"number_of_requesters": of_archive}, "dandisets": dandisets})
 

@@ -477,9 +477,9 @@ def main(
     is_own = pl.col("folder") == OWN
     of_dandiset = totals(by_region.filter(is_own), objects["number_of_requesters"][0])
     if dandiset != UNDETERMINED:
-        of_dandiset["by_version"] = totals_by_version(
-            by_asset.filter(~is_own).rename({"folder": "version"})
-        )
+        of_versions = by_asset.filter(~is_own).rename({"folder": "version"})
+        of_versions = totals_by_version(of_versions.with_columns(dandiset=pl.lit(dandiset)))
+        of_dandiset["by_version"] = of_versions.get(dandiset, {})
     write_json(fresh / "dandiset_totals.json", of_dandiset)
     swap(fresh, folder)
     log.info(

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,7 @@ from _counts import (
 from _files import mend, read_json, swap, write_json
 from _log import logging_to
 from _published import account_of, digest_of_content
-from _summaries import write_summary
-from _tables import UNDETERMINED
+from _summaries import texts
 
 log = logging.getLogger(__name__)
 
@@ -52,28 +52,30 @@ def published_count(count: pl.Expr, is_untold: pl.Series, minimum: int, round_to
 
 
 class Counts:
-    """All counts as they are published, to be looked up by name, table and label."""
+    """All counts as they are published."""
 
     def __init__(self, rows: pl.DataFrame) -> None:
-        self._tables = rows.filter("listed").partition_by("name", "table", as_dict=True)
+        listed = rows.filter("listed")
+        of_summaries = pl.col("table").is_in(list(SUMMARIES))
+        self._summaries = listed.filter(of_summaries)
+        self._others: dict[tuple[str, str], dict[str, dict[str, str | int]]] = {}
+        others = listed.filter(~of_summaries).select("name", "table", "label", *MEASURES)
+        for name, table, label, *counts in others.iter_rows():
+            self._others.setdefault((name, table), {})[label] = {
+                measure: int(text) if text.isdigit() else text
+                for measure, text in zip(MEASURES, counts, strict=True)
+            }
 
-    def write(self, name: str, kind: str, path: Path) -> None:
-        """Write a summary."""
-        table = self._tables[name, kind].select(
-            pl.col("label").alias(SUMMARIES[kind]), "bytes_sent", *MEASURES
+    def summaries(self, kind: str) -> Iterator[tuple[str, str]]:
+        """Each summary of a kind: whose it is, and its text."""
+        table = self._summaries.filter(pl.col("table") == kind).select(
+            "name", pl.col("label").alias(SUMMARIES[kind]), "bytes_sent", *MEASURES
         )
-        write_summary(table, path)
+        return texts(table, "name")
 
     def of(self, name: str, table: str) -> dict[str, dict[str, str | int]]:
-        """The counts of a table by label; a number is one."""
-        rows = self._tables.get((name, table), pl.DataFrame(schema=["label", *MEASURES]))
-        return {
-            label: {
-                measure: int(text) if text.isdigit() else text
-                for measure, text in zip(MEASURES, texts, strict=True)
-            }
-            for label, *texts in rows.select("label", *MEASURES).iter_rows()
-        }
+        """The counts of a table that is no summary by label; a number is one."""
+        return self._others.get((name, table), {})
 
     def totals(self, name: str, exact: dict[str, Any]) -> dict[str, Any]:
         """Totals with their counts of people's doings as they are published."""
@@ -161,11 +163,13 @@ def main(
     )
     for name in [*names, *([ARCHIVE] if names else [])]:
         folder = fresh / "summaries" / name
-        for kind in SUMMARIES if name not in (ARCHIVE, UNDETERMINED) else ("day", "region"):
-            counts.write(name, kind, folder / f"by_{kind}.tsv")
+        folder.mkdir(parents=True)
         weeks = "summary_by_asset_type_per_week.tsv"
         source = f"archive_{weeks}" if name == ARCHIVE else f"{name}/dandiset_{weeks}"
         shutil.copyfile(mapped / source, folder / "by_asset_type_per_week.tsv")
+    for kind in SUMMARIES if names else ():
+        for name, text in counts.summaries(kind):
+            (fresh / "summaries" / name / f"by_{kind}.tsv").write_text(text, "utf-8")
     write_json(fresh / "archive_totals.json", counts.totals(ARCHIVE, exact[ARCHIVE]))
     write_json(fresh / "totals.json", {name: counts.totals(name, exact[name]) for name in names})
     apart = {key: read_json(reconciled)[key] for key in ("older", "left_out")}

@@ -9,7 +9,7 @@ import _threads  # noqa: F401
 import polars as pl
 from _files import read_json, write_json
 from _log import UserError, logging_to
-from _summaries import read_accounting, read_summaries, read_summary
+from _summaries import read_accounting, read_summaries, read_summary, read_weeks
 from _tables import DANDISETS_BY_DAY, UNDETERMINED
 from _usage import COUNTED, add_up
 
@@ -79,10 +79,10 @@ def per_week(by_day: pl.DataFrame) -> pl.DataFrame:
     return by_day.group_by("dandiset", week_start=week).agg(pl.col("bytes_sent").sum())
 
 
-def weeks_of_types(table: pl.DataFrame, dandiset: str) -> pl.DataFrame:
-    """Bytes per week, from those per week and asset type."""
+def weeks_of_archive(table: pl.DataFrame) -> pl.DataFrame:
+    """Its bytes per week, from those per week and asset type."""
     return table.select(
-        pl.lit(dandiset).alias("dandiset"),
+        pl.lit("archive").alias("dandiset"),
         "week_start",
         # Of an archive without a request no type has a column.
         bytes_sent=pl.sum_horizontal(pl.lit(0, pl.Int64), pl.exclude("week_start")),
@@ -174,13 +174,7 @@ class Mapped:
         yield from differences(
             totals_by_kind(of_made), flat, "by kind of requester {one}, in all {other}"
         )
-        paths = (
-            self._folder / name / "dandiset_summary_by_asset_type_per_week.tsv" for name in of_made
-        )
-        weeks = [
-            weeks_of_types(read_summary(path), path.parent.name) for path in paths if path.exists()
-        ]
-        yield from self._weeks(pl.concat([*weeks, per_week(by_day).clear()]), by_day)
+        yield from self._weeks(read_weeks(self._folder, of_made), by_day)
 
     def _totals_of_made(self, of_made: dict[str, dict[str, Any]]) -> Iterator[str]:
         for name, totals in of_made.items():
@@ -219,7 +213,7 @@ class Mapped:
             yield from differences(added_up(tables[kind], "dandiset"), flat, said)
             yield from self._parts(table, parts, label)
         types = read_summary(self._folder / "archive_summary_by_asset_type_per_week.tsv")
-        yield from self._weeks(weeks_of_types(types, "archive"), tables["day"])
+        yield from self._weeks(weeks_of_archive(types), tables["day"])
 
     def _parts(self, archive: pl.DataFrame, made: pl.DataFrame, label: str) -> Iterator[str]:
         """Compare the archive's days, or regions, with the sums of those of the Dandisets.

@@ -8,7 +8,7 @@ import _threads  # noqa: F401
 import polars as pl
 from _files import write_json
 from _log import logging_to
-from _summaries import totals, totals_by_version, write_summary
+from _summaries import totals, totals_by_version, totals_of_each, write_summary
 from _tables import (
     DANDISETS_BY_DAY,
     DANDISETS_BY_REGION,
@@ -62,10 +62,10 @@ def main(
     write_summary(by_type_per_week(daily), archive_by_type)
     placed = scan_placements(gathered.parent, list(found["dandisets"]))
     of_versions = by_version(scan(objects, DIGESTS), placed)
-    of_dandisets = {
-        dandiset: totals(rows, found["dandisets"][dandiset]["number_of_requesters"])
-        for (dandiset,), rows in regional.partition_by("dandiset", as_dict=True).items()
-    }
+    active = regional["dandiset"].unique()
+    of_dandisets = totals_of_each(
+        regional, {name: found["dandisets"][name]["number_of_requesters"] for name in active}
+    )
     for dandiset in of_dandisets.keys() - {UNDETERMINED}:
         of_dandisets[dandiset]["by_version"] = of_versions.get(dandiset, {})
     write_json(dandisets, of_dandisets)
@@ -81,14 +81,8 @@ def by_version(usage: pl.LazyFrame, placed: pl.LazyFrame) -> dict[str, dict[str,
         placed: Where the objects stand: `dandiset`, `PLACEMENTS`.
     """
     of_objects = add_up(usage, ["dandiset", "object_key"])
-    of_versions = add_up(
-        placed.filter(pl.col("version") != "").join(of_objects, on=["dandiset", "object_key"]),
-        ["dandiset", "version"],
-    ).collect()
-    return {
-        dandiset: totals_by_version(rows)
-        for (dandiset,), rows in of_versions.partition_by("dandiset", as_dict=True).items()
-    }
+    assets = placed.filter(pl.col("version") != "")
+    return totals_by_version(assets.join(of_objects, on=["dandiset", "object_key"]).collect())
 
 
 if "snakemake" in globals():

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -701,6 +701,28 @@ def test_only_the_dandisets_that_changed_are_written(tmp_path: Path):
     gathered(tmp_path, {"2022-01": changed})
     now = {path: path.stat().st_mtime_ns for path in paths}
     assert [path.name for path in paths if times[path] != now[path]] == ["undetermined.parquet"]
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        Path.unlink,
+        lambda path: path.write_bytes(path.read_bytes()[:-20]),
+        lambda path: pl.DataFrame({"object_key": ["x"]}).write_parquet(path),
+        lambda path: pl.read_parquet(path).reverse().write_parquet(path),
+        lambda path: pl.read_parquet(path).head(1).write_parquet(path),
+        lambda path: pl.read_parquet(path).clear().write_parquet(path),
+    ],
+    ids=["gone", "damaged", "of another contract", "in another order", "cut short", "empty"],
+)
+def test_a_table_that_is_not_as_it_shall_be_is_written_again(tmp_path: Path, harm: Callable):
+    months = {"2022-01": JANUARY, "2022-02": FEBRUARY}
+    gathered(tmp_path, months)
+    path = tmp_path / "activity/000002.parquet"
+    right = path.read_bytes()
+    harm(path)
+    gathered(tmp_path, months)
+    assert path.read_bytes() == right
 
 
 def test_a_dandiset_without_activity_any_more_goes(tmp_path: Path):
