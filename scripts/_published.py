@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 
 def files_below(folder: Path) -> Iterator[tuple[str, Path]]:
     """Every file below a folder with its relative name, in the order of the names."""
-    paths = sorted(path for path in folder.rglob("*") if not path.is_dir())
-    yield from ((path.relative_to(folder).as_posix(), path) for path in paths)
+    start = len(f"{folder}/")
+    names = [f"{inner}/{name}"[start:] for inner, _, names in os.walk(folder) for name in names]
+    for name in sorted(names, key=lambda name: name.split("/")):
+        yield name, folder / name
 
 
 def digest_of_content(folder: Path) -> str:

@@ -22,7 +22,7 @@ from _counts import (
 )
 from _files import mend, read_json, swap, write_json
 from _log import logging_to
-from _published import account_of, digest_of_content
+from _published import account_of, digest_of_content, digest_of_sizes
 from _summaries import texts
 
 log = logging.getLogger(__name__)
@@ -176,7 +176,11 @@ def main(
     write_json(fresh / provenance.name, {**counts.provenance(made_of), **apart})
     shutil.copyfile(coordinates, fresh / coordinates.name)
     account = account_of(fresh)
-    if published.exists() and digest_of_content(published) == account["content"]:
+    if (
+        published.exists()
+        and digest_of_sizes(published) == account["sizes"]
+        and digest_of_content(published) == account["content"]
+    ):
         shutil.rmtree(fresh)
     else:
         swap(fresh, published)
