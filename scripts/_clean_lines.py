@@ -76,7 +76,9 @@ class _Texts(NamedTuple):
     def empty(cls) -> _Texts:
         """Room for those of a batch."""
         content = np.empty(LINES_AT_ONCE * _BYTES_OF_TEXT + LONGEST, np.uint8)
-        return cls(content, np.zeros(LINES_AT_ONCE + 1, np.int64))
+        ends = np.empty(LINES_AT_ONCE + 1, np.int64)
+        ends[0] = 0
+        return cls(content, ends)
 
     def series(self, count: int) -> pl.Series:
         """The first texts. They are not copied."""

@@ -3,8 +3,8 @@
 Source of the rules: AWS, "Amazon S3 server access log format", and lines that the archive's bucket
 really got (docs/log-lines.md). Two readings stand side by side and must agree on every line:
 
-- `read_clean` takes lines of the common shape, whose fields stand where AWS says, and leaves a line
-  alone as soon as anything about it is unusual.
+- `read_clean` of `_clean_lines` takes lines of the common shape, in a compiled loop, and leaves a
+  line alone as soon as anything about it is unusual.
 - `read_exact` takes what is left, with regular expressions, and decides.
 
 A line belongs to the first class that applies: empty, malformed (no time, address, operation and
@@ -46,7 +46,7 @@ READ = {
     "bytes_sent": pl.Int64,
     "status": pl.UInt16,
 }
-"""Columns of a reading: the line's number in its block, its class, and what a kept line says.
+"""Columns of a reading: the line's number in it, its class, and what a kept line says.
 The values of a line of another class mean nothing."""
 
 _TIME = r"[0-9]{2}/[A-Z][a-z]{2}/[0-9]{4}:[0-9]{2}:[0-9]{2}:[0-5][0-9] [+-][0-9]{4}"
@@ -107,7 +107,7 @@ class Rules:
 
 
 class Reading(NamedTuple):
-    """What the lines of a block say.
+    """What some lines say.
 
     Attributes:
         classes: The class of each line.

@@ -76,12 +76,12 @@ def read_weeks(mapped: Path, dandisets: Iterable[str]) -> pl.DataFrame:
         if path.exists():
             with path.open(encoding="utf-8") as table:
                 alike.setdefault(table.readline().rstrip("\n"), []).append(path)
-    columns = ["dandiset", "week_start", "bytes_sent"]
-    tables = [pl.DataFrame(schema=dict(zip(columns, [pl.String] * 2 + [pl.Int64], strict=True)))]
+    schema = {"dandiset": pl.String, "week_start": pl.String, "bytes_sent": pl.Int64}
+    tables = [pl.DataFrame(schema=schema)]
     for header, paths in alike.items():
         first, *types = header.split("\t")
         table = read_alike(paths, {first: pl.String, **dict.fromkeys(types, pl.Int64)})
-        tables.append(table.with_columns(bytes_sent=pl.sum_horizontal(types)).select(columns))
+        tables.append(table.with_columns(bytes_sent=pl.sum_horizontal(types)).select(*schema))
     return pl.concat(tables)
 
 

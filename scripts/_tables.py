@@ -118,16 +118,23 @@ tenth less, in these than in the pages of 1 MiB that Polars makes."""
 
 
 def scan_placements(folder: Path, dandisets: Iterable[str]) -> pl.LazyFrame:
-    """The assets of all objects of some Dandisets with activity: `dandiset`, `PLACEMENTS`.
+    """The assets of all objects of some Dandisets with activity: `dandiset`, `PLACEMENTS`."""
+    return scan_dandisets(folder, dandisets, ".assets.parquet", PLACEMENTS)
+
+
+def scan_dandisets(
+    folder: Path, dandisets: Iterable[str], end: str, schema: pl.Schema
+) -> pl.LazyFrame:
+    """The tables of some Dandisets, `{dandiset}{end}`, as one: `dandiset`, and the columns of each.
 
     One scan of all files: as many scans as files take Polars ten times as long, in many threads.
     """
-    paths = [folder / f"{dandiset}.assets.parquet" for dandiset in dandisets]
+    paths = [folder / f"{dandiset}{end}" for dandiset in dandisets]
     if not paths:
-        return pl.LazyFrame(schema={"dandiset": pl.String, **PLACEMENTS})
-    name = pl.col("path of file").str.extract(r"([^/]+)\.assets\.parquet$")
-    return pl.scan_parquet(paths, schema=PLACEMENTS, include_file_paths="path of file").select(
-        name.alias("dandiset"), *PLACEMENTS
+        return pl.LazyFrame(schema={"dandiset": pl.String, **schema})
+    name = pl.col("path of file").str.extract("([^/]+)$").str.strip_suffix(end)
+    return pl.scan_parquet(paths, schema=schema, include_file_paths="path of file").select(
+        name.alias("dandiset"), *schema
     )
 
 

@@ -11,7 +11,7 @@ import polars as pl
 from _files import write_json
 from _log import logging_to
 from _numbers import Numbers, first_of, pair, second_of
-from _tables import ACTIVITY, PLACEMENTS, write_if_changed
+from _tables import ACTIVITY, PLACEMENTS, scan_dandisets, write_if_changed
 
 log = logging.getLogger(__name__)
 
@@ -83,30 +83,25 @@ def placements_of(
     )
 
 
-def unchanged(rows: pl.DataFrame, paths: list[Path], schema: pl.Schema) -> set[str]:
-    """The Dandisets whose table has the rows that it shall have already.
+def unchanged(rows: pl.DataFrame, stored: pl.LazyFrame) -> set[str]:
+    """The Dandisets whose table has the rows already that it shall have.
 
     To look at all tables at once is much quicker than to write each to see whether it differs.
 
     Args:
         rows: `dandiset`, and the columns of the tables.
-        paths: The tables, whose names begin with the Dandiset's.
-        schema: Their contract.
+        stored: The same, as it stands there.
     """
-    name = pl.col("path of file").str.extract(r"([^/.]+)[^/]*$")
     try:
-        stored = (
-            pl.scan_parquet(paths, schema=schema, include_file_paths="path of file")
-            .select(name.alias("dandiset"), *schema)
-            .collect()
+        now, before = (
+            table.select(stored.collect_schema().names()).group_by("dandiset").agg(pl.all())
+            for table in (rows, stored.collect())
         )
     except pl.exceptions.PolarsError:  # One is damaged, or of an earlier contract.
         return set()
-    now, before = (
-        table.select("dandiset", *schema).group_by("dandiset").agg(pl.all())
-        for table in (rows, stored)
+    same = pl.all_horizontal(
+        pl.col(name).eq_missing(pl.col(f"{name} before")) for name in now.columns[1:]
     )
-    same = pl.all_horizontal(pl.col(n).eq_missing(pl.col(f"{n} before")) for n in schema)
     return {*now.join(before, on="dandiset", suffix=" before").filter(same)["dandiset"]}
 
 
@@ -114,8 +109,8 @@ def write_changed(
     rows: pl.DataFrame, dandisets: list[str], folder: Path, end: str, schema: pl.Schema
 ) -> set[str]:
     """Write the tables of Dandisets, `{dandiset}{end}`, where they changed: of these."""
-    paths = [path for name in dandisets if (path := folder / f"{name}{end}").exists()]
-    same = unchanged(rows, paths, schema) if paths else set()
+    there = [name for name in dandisets if (folder / f"{name}{end}").exists()]
+    same = unchanged(rows, scan_dandisets(folder, there, end, schema))
     others = rows.filter(~pl.col("dandiset").is_in(list(same)))
     of_each = others.partition_by("dandiset", as_dict=True)
     nothing = rows.clear()
