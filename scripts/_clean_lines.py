@@ -4,23 +4,18 @@ A line is clean when its fields stand where AWS says, none of them but referer a
 space in it, and when its URI ends in a protocol, with no other one behind it. Then its numbers are
 the first that end a request-URI: earlier ones would take its total time for the start of a referer.
 As soon as anything about a line is unusual it is `ODD`, and left to the exact reading.
-
-What is compiled is kept on disk, beside this file or else in the user's cache. Numba looks at this
-file alone to see whether that is out of date, so all that is compiled stands here.
 """
 
 from __future__ import annotations
 
-import gc
-import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+from _compiling import compiled, inlined, loading
 from nanoarrow import c_array_from_buffers, large_string
-from numba import njit, types
+from numba import types
 from numba.core.typing import signature
 
 OTHER_OPERATION, OTHER_KEY, UNSUCCESSFUL, KEPT, ODD = range(5)
@@ -170,27 +165,15 @@ _OPEN, _CLOSE, _UNDERSCORE, _P, _ZERO, _DELETE = map(ord, "[]_P0\x7f")
 _NO_TIME = np.iinfo(np.int64).min
 _WORD = 8
 
-# Nothing here makes an array. That Numba counts who refers to one all the same took a third of the
-# time.
-_inlined = njit(forceinline=True, _nrt=False)
 
-
-def _compiled(function: Callable) -> Callable:
-    """Compile a function, and keep what comes of it where there is a place for that."""
-    try:
-        return njit(function, cache=True, nogil=True, _nrt=False)
-    except RuntimeError:  # Neither this folder nor the user's cache can be written to.
-        return njit(function, nogil=True, _nrt=False)
-
-
-@_inlined
+@inlined
 def _find(block: int, byte: int, at: int, end: int) -> int:
     """Where a byte stands first from `at` on, or `end`. `block` is the address of the text."""
     found = _memchr(block + at, byte, end - at)
     return found - block if found else end
 
 
-@_inlined
+@inlined
 def _next_field(block: int, at: int, end: int) -> int:
     """Where the field behind this one begins, which itself ends one before; `end + 1` if none does.
 
@@ -199,13 +182,13 @@ def _next_field(block: int, at: int, end: int) -> int:
     return _find(block, _SPACE, at, end) + 1 if at < end else end + 1
 
 
-@_inlined
+@inlined
 def _byte(text: np.ndarray, at: int) -> int:
     """A byte. That no place is negative Numba need not look at each time."""
     return text[np.uint64(at)]
 
 
-@_inlined
+@inlined
 def _word(text: np.ndarray, at: int) -> int:
     """Eight bytes as one number, which is one step for a processor."""
     first, word = np.uint64(at), np.uint64(0)
@@ -214,12 +197,12 @@ def _word(text: np.ndarray, at: int) -> int:
     return word
 
 
-@_inlined
+@inlined
 def _is_digit(byte: int) -> bool:
     return _ZERO <= byte < _ZERO + 10
 
 
-@_inlined
+@inlined
 def _starts_with(text: np.ndarray, at: int, end: int, start: np.ndarray) -> bool:
     if end - at < len(start):
         return False
@@ -229,7 +212,7 @@ def _starts_with(text: np.ndarray, at: int, end: int, start: np.ndarray) -> bool
     return same == len(start)
 
 
-@_inlined
+@inlined
 def _has_odd_byte(word: int) -> bool:
     """Whether one of eight bytes is a space, a control character, or none of ASCII."""
     ones = np.uint64(0x0101010101010101)
@@ -238,7 +221,7 @@ def _has_odd_byte(word: int) -> bool:
     return ((low | high) & (ones * np.uint64(0x80))) != np.uint64(0)
 
 
-@_inlined
+@inlined
 def _is_plain(text: np.ndarray, at: int, end: int) -> bool:
     """Whether a text is of letters, digits and signs of ASCII alone, one at least."""
     if end - at < _WORD:
@@ -252,7 +235,7 @@ def _is_plain(text: np.ndarray, at: int, end: int) -> bool:
     return not _has_odd_byte(_word(text, end - _WORD))
 
 
-@_inlined
+@inlined
 def _is_operation(text: np.ndarray, at: int, end: int) -> bool:
     name = at
     for start in _OPERATIONS:
@@ -266,7 +249,7 @@ def _is_operation(text: np.ndarray, at: int, end: int) -> bool:
     return at < name < end
 
 
-@_inlined
+@inlined
 def _number(text: np.ndarray, at: int, end: int) -> int:
     """The number that a text is; -1 where it is none."""
     number = 0
@@ -277,7 +260,7 @@ def _number(text: np.ndarray, at: int, end: int) -> int:
     return number
 
 
-@_inlined
+@inlined
 def _read_number(text: np.ndarray, at: int, end: int) -> tuple[int, int]:
     """The number that is a field, and where the next one begins; -1 for no number that fits."""
     number, behind = 0, at
@@ -289,13 +272,13 @@ def _read_number(text: np.ndarray, at: int, end: int) -> tuple[int, int]:
     return number, behind + 1
 
 
-@_inlined
+@inlined
 def _is_dash(text: np.ndarray, at: int, end: int) -> bool:
     """Whether a field is `-`, and another one follows."""
     return at + 1 < end and _byte(text, at) == _DASH and _byte(text, at + 1) == _SPACE
 
 
-@_inlined
+@inlined
 def _read_number_or_dash(text: np.ndarray, at: int, end: int) -> tuple[int, int]:
     """The same as of a number; 0 for `-`."""
     if _is_dash(text, at, end):
@@ -303,7 +286,7 @@ def _read_number_or_dash(text: np.ndarray, at: int, end: int) -> tuple[int, int]
     return _read_number(text, at, end)
 
 
-@_inlined
+@inlined
 def _time(text: np.ndarray, at: int) -> int:
     """`[01/May/2022:05:06:35 +0000]` as milliseconds since 1970; `_NO_TIME` for anything else."""
     if not (
@@ -337,7 +320,7 @@ def _time(text: np.ndarray, at: int) -> int:
     return (((days * 24 + hour) * 60 + minute) * 60 + second) * 1000
 
 
-@_inlined
+@inlined
 def _is_protocol(text: np.ndarray, at: int, end: int) -> bool:
     """Whether a text is `HTTP/1.1"`, or of another version, with its quote."""
     if not (_starts_with(text, at, end, _HTTP) and _byte(text, end - 1) == _QUOTE):
@@ -351,7 +334,7 @@ def _is_protocol(text: np.ndarray, at: int, end: int) -> bool:
     return version < quote and dot != version and dot != quote - 1
 
 
-@_inlined
+@inlined
 def _has_protocol(block: int, text: np.ndarray, at: int, end: int) -> bool:
     """Whether a protocol begins behind a space somewhere in a text; `at` is behind a space."""
     # The P of ` HTTP/` is the rarest of its letters in what stands there.
@@ -363,7 +346,7 @@ def _has_protocol(block: int, text: np.ndarray, at: int, end: int) -> bool:
     return False
 
 
-@_inlined
+@inlined
 def _end_of_object(block: int, text: np.ndarray, key: int, end: int) -> int:
     """Where in a key its object ends: of a Zarr store behind the id. -1 if it names no object."""
     if _byte(text, end - 1) == _SLASH:
@@ -376,7 +359,7 @@ def _end_of_object(block: int, text: np.ndarray, key: int, end: int) -> int:
     return -1
 
 
-@_inlined
+@inlined
 def _put(text: np.ndarray, at: int, end: int, texts: _Texts, n: int) -> None:
     """Put a text behind the others, as number `n`."""
     place = texts.ends[n]
@@ -385,7 +368,7 @@ def _put(text: np.ndarray, at: int, end: int, texts: _Texts, n: int) -> None:
     texts.ends[n + 1] = place + end - at
 
 
-@_inlined
+@inlined
 def _read_numbers(
     block: int, text: np.ndarray, at: int, end: int, request: np.ndarray, n: int
 ) -> int:
@@ -420,7 +403,7 @@ def _read_numbers(
     return KEPT if 200 <= code < 300 else UNSUCCESSFUL
 
 
-@_inlined
+@inlined
 def _behind_requester(block: int, text: np.ndarray, at: int, end: int) -> int:
     """Where the field behind a requester begins; `end + 1` if that is odd."""
     if _is_dash(text, at, end):
@@ -430,7 +413,7 @@ def _behind_requester(block: int, text: np.ndarray, at: int, end: int) -> int:
     return end + 1 if is_odd else behind
 
 
-@_inlined
+@inlined
 def _read_line(
     block: int, text: np.ndarray, at: int, end: int, operation: np.ndarray, batch: _Batch
 ) -> int:
@@ -470,13 +453,13 @@ def _read_line(
     return kind
 
 
-@_inlined
+@inlined
 def _has_room(texts: _Texts, count: int) -> bool:
     """Whether a text of any line has room."""
     return texts.ends[count] + LONGEST <= len(texts.content)
 
 
-@_compiled
+@compiled
 def _scan(text: np.ndarray, at: int, operation: np.ndarray, batch: _Batch) -> int:
     """Add the lines of a text from `at` on to a batch until it is full. Where the next one begins.
 
@@ -509,22 +492,5 @@ def _scan(text: np.ndarray, at: int, operation: np.ndarray, batch: _Batch) -> in
     return at
 
 
-@contextmanager
-def _without(module: str) -> Iterator[None]:
-    """Let a module seem not to be installed, unless it is loaded already."""
-    if module in sys.modules:
-        yield
-        return
-    sys.modules[module] = None
-    try:
-        yield
-    finally:
-        del sys.modules[module]
-
-
-# The first call compiles, or loads what is kept. Where SciPy is installed, Numba loads its linear
-# algebra too, which nothing here uses: half of all that it loads.
-with _without("scipy.linalg"):
+with loading():
     _scan(np.frombuffer(b"\n", np.uint8), 0, np.frombuffer(b" ", np.uint8), _Batch.empty())
-# All that is loaded by now stays: there is no use in Python looking through it for what is not.
-gc.freeze()

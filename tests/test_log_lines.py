@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
 import _clean_lines
+import _compiling
 import _log_lines
 import oracle
 import polars as pl
@@ -682,8 +683,8 @@ def test_the_loop_is_compiled_where_nothing_can_be_kept(monkeypatch: pytest.Monk
         compiled.append(function)
         return function
 
-    monkeypatch.setattr(_clean_lines, "njit", njit)
-    assert _clean_lines._compiled(lines_of) is lines_of
+    monkeypatch.setattr(_compiling, "njit", njit)
+    assert _compiling.compiled(lines_of) is lines_of
     assert compiled == [lines_of]
 
 

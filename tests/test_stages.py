@@ -131,6 +131,8 @@ def requests(*rows: tuple) -> pl.LazyFrame:
     return frame(REDUCED, *((at(time), *rest) for time, *rest in rows)).lazy()
 
 
+LARGE = {"worth_compiling": 1}
+"""Has months binned as those that are large."""
 THREE = requests(
     ("05:00:00", "192.0.2.9", B, 10, 200),
     ("04:00:00", "192.0.2.10", A, 20, 206),
@@ -152,8 +154,11 @@ def binned(folder: Path, *days: pl.LazyFrame, **limits: int) -> tuple[list[tuple
     return table.rows(), pl.read_parquet(outputs["ips"])["ip_address"].to_list()
 
 
-def test_an_object_is_a_row_with_its_requests_in_the_order_of_time_then_of_the_logs(tmp_path: Path):
-    rows, ips = binned(tmp_path, THREE)
+@pytest.mark.parametrize("limits", [{}, LARGE])
+def test_an_object_is_a_row_with_its_requests_in_the_order_of_time_then_of_the_logs(
+    tmp_path: Path, limits: dict[str, int]
+):
+    rows, ips = binned(tmp_path, THREE, **limits)
     assert ips == ["192.0.2.10", "192.0.2.9"]
     assert rows == [
         (A, [at("04:00:00")] * 2, [0, 1], [20, 30], [206, 200]),
@@ -164,7 +169,7 @@ def test_an_object_is_a_row_with_its_requests_in_the_order_of_time_then_of_the_l
 def test_late_records_take_their_place(tmp_path: Path):
     first = requests(("05:00:00", "-", A, 1, 200), ("03:00:00", "-", A, 2, 200))
     second = requests(("04:00:00", "-", A, 3, 200), ("05:00:00", "-", A, 4, 200))
-    for number, limits in enumerate(({}, {"at_once": 1}, {"at_once": 2, "portion": 1})):
+    for number, limits in enumerate(({}, LARGE, {**LARGE, "at_once": 1, "run": 1, "portion": 1})):
         rows, _ = binned(tmp_path / str(number), first, second, **limits)
         assert [row[3] for row in rows] == [[2, 3, 1, 4]]
 
@@ -175,10 +180,11 @@ def test_late_records_take_their_place(tmp_path: Path):
 def test_long_rows_are_cut(tmp_path: Path, longest: int, pieces: list[list[int]]):
     busy = requests(*(("05:00:00", "-", A, size, 200) for size in (1, 2, 3)))
     others = requests(("05:00:00", "-", B, 1, 200), ("05:00:00", "-", "blobs/0", 1, 200))
-    rows, _ = binned(tmp_path, busy, others, longest_row=longest)
-    assert [row[0] for row in rows] == ["blobs/0", *[A] * len(pieces), B]
-    assert [row[3] for row in rows[1:-1]] == pieces
-    assert all(len(row[2]) == len(row[3]) for row in rows)
+    for number, limits in enumerate(({}, LARGE)):
+        rows, _ = binned(tmp_path / str(number), busy, others, longest_row=longest, **limits)
+        assert [row[0] for row in rows] == ["blobs/0", *[A] * len(pieces), B]
+        assert [row[3] for row in rows[1:-1]] == pieces
+        assert all(len(row[2]) == len(row[3]) for row in rows)
 
 
 MANY_DAYS = st.lists(
@@ -201,18 +207,32 @@ OF_LATER_RUN_ALONE = [
     [(0, "-", A, 0, 200)] * 12 + [(0, "-", B, 0, 200)],
     [(107_206, "-", A, 0, 200)] * 4 + [(107_207, "-", B, 1, 200)],
 ]
-"""A portion may begin with rows of a later run, but go on with those of an earlier one."""
+"""A portion may begin with requests of a later run, but go on with those of an earlier one."""
 
 
-@settings(max_examples=60, deadline=None)
-@example(OF_LATER_RUN_ALONE, 1, 3, 1)
-@given(MANY_DAYS, st.integers(1, 20), st.integers(1, 20), st.integers(1, 5))
-def test_a_large_month_is_binned_as_a_small_one(
-    days: list[list[tuple]], at_once: int, portion: int, longest_row: int
+@settings(max_examples=100, deadline=None)
+@example(OF_LATER_RUN_ALONE, 1, 1, 100, 3, 1, 1)
+@given(
+    MANY_DAYS,
+    st.sampled_from((1, 1_000)),
+    st.integers(0, 20),
+    st.integers(1, 20),
+    st.integers(1, 20),
+    st.integers(1, 5),
+    st.sampled_from((1, 7, 1000)),
+)
+def test_a_month_is_binned_right_whatever_is_done_at_once(
+    days: list[list[tuple]],
+    worth_compiling: int,
+    at_once: int,
+    run: int,
+    portion: int,
+    longest_row: int,
+    unit: int,
 ):
-    """Whatever is in memory at once, and in whichever day's log a request stands."""
+    """In whichever day's log a request stands, and whatever its time is a multiple of."""
     start = at("00:00:00")
-    logs = [[(start + dt.timedelta(seconds=s), *rest) for s, *rest in day] for day in days]
+    logs = [[(start + dt.timedelta(milliseconds=s * unit), *rest) for s, *rest in d] for d in days]
     numbers = sorted({row[1] for day in logs for row in day})
     right = []
     for key in sorted({row[2] for day in logs for row in day}):
@@ -225,9 +245,11 @@ def test_a_large_month_is_binned_as_a_small_one(
         made, ips = binned(
             Path(folder),
             *(frame(REDUCED, *rows).lazy() for rows in logs),
-            at_once=at_once,
-            portion=portion,
             longest_row=longest_row,
+            worth_compiling=worth_compiling,
+            at_once=at_once,
+            run=run,
+            portion=portion,
         )
     assert ips == numbers
     assert made == right
