@@ -152,7 +152,7 @@ def _blocks_of_stream(file: Path, source: _Source, size: int) -> Iterator[Block]
         filled += len(piece)
         end = piece.rfind(b"\n") + 1 if filled >= size else 0
         if end:
-            yield Block(file, b"".join((*pieces, piece[:end])))
+            yield Block(file, b"".join((*pieces, memoryview(piece)[:end])))
             pieces, filled = [piece[end:]], len(piece) - end
         else:
             pieces.append(piece)
