@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from _compiling import compiled, inlined, loading
+from _compiling import compiled, inlined, loading, values_of
 from _tables import BINNED, REDUCED
 from _text_numbers import TextNumbers
 from nanoarrow import c_array_from_buffers, large_list, timestamp, uint16, uint32
@@ -57,7 +57,7 @@ class Requests:
         present = present[self._keys.texts().gather(present).arg_sort().to_numpy()]
         rank = np.empty(len(self._keys), np.uint32)
         rank[present] = np.arange(len(present), dtype=np.uint32)
-        times = _values(requests["timestamp"].to_physical())
+        times = values_of(requests["timestamp"].to_physical())
         run = self._room_for(len(requests))
         ends = np.zeros(len(present), np.int64)
         _sort(
@@ -65,9 +65,9 @@ class Requests:
             rank,
             objects,
             times,
-            _values(requests["bytes_sent"]),
+            values_of(requests["bytes_sent"]),
             ips,
-            _values(requests["status"]),
+            values_of(requests["status"]),
             run,
             ends,
         )
@@ -131,7 +131,7 @@ class Requests:
             slices = slices[len(part) :]
             last = part["object"][-1]
             rest = slices.filter(pl.col("object") == last)["first"]
-            columns, ends = self._joined(part, held, _values(address))
+            columns, ends = self._joined(part, held, values_of(address))
             # What is held may still be followed by earlier requests of later runs.
             if len(rest):
                 begin = ends[-2] if len(ends) > 1 else 0
@@ -166,13 +166,13 @@ class Requests:
             at += size
         columns = _Columns.empty(len(held.ip) + len(requests))
         columns.part(0, len(held.ip)).put(held)
-        objects = _values(part["object"].rle_id())
+        objects = values_of(part["object"].rle_id())
         ends = np.zeros(objects[-1] + 1, np.int64)
         ends[0] = len(held.ip)
         _join(
             requests,
             part["place"].to_numpy() + moved[part["run"].to_numpy()],
-            _values(part["size"]),
+            values_of(part["size"]),
             objects,
             address,
             columns,
@@ -249,13 +249,6 @@ def _lists(dtype: object, values: np.ndarray, ends: np.ndarray) -> pl.Series:
             large_list(dtype), len(ends) - 1, [None, ends], null_count=0, children=[content]
         )
     )
-
-
-def _values(numbers: pl.Series) -> np.ndarray:
-    """Numbers as an array that cannot be written to, for each kind is compiled by itself."""
-    values = numbers.to_numpy().view()
-    values.flags.writeable = False
-    return values
 
 
 def _in_time_order(times: np.ndarray) -> np.ndarray:

@@ -11,6 +11,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
+import polars as pl
 from numba import njit
 
 # Nothing in a loop makes an array. That Numba counts who refers to one all the same took a third of
@@ -44,3 +46,10 @@ def loading() -> Iterator[None]:
             del sys.modules[module]
     # All that is loaded by now stays: there is no use in Python looking through it for what is not.
     gc.freeze()
+
+
+def values_of(numbers: pl.Series) -> np.ndarray:
+    """Numbers as an array that cannot be written to, for each kind is compiled by itself."""
+    values = numbers.to_numpy().view()
+    values.flags.writeable = False
+    return values

@@ -14,6 +14,9 @@ COUNTED = ("bytes_sent", "number_of_requests", "number_of_downloads")
 DOWNLOAD = 200
 """The status of a download. A range request has 206; of a Zarr store this counts chunks."""
 
+FIRST_DATE = -(1 << 31)
+"""The number of the earliest date of all, from which days are counted to have positive numbers."""
+
 
 def counts() -> list[pl.Expr]:
     """Count requests: over `bytes_sent` and `status`, one row a request."""

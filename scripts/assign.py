@@ -1,12 +1,13 @@
 """Assign a month's requests to Dandisets, with the region in place of the address."""
 
-import hashlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import _threads  # noqa: F401
 import polars as pl
+from _digests import label_hashes, mixed
 from _lists import looked_up
 from _log import logging_to
 from _numbers import first_of, pair, second_of
@@ -33,7 +34,7 @@ from _tables import (
     from_frames,
     write_table,
 )
-from _usage import OTHER_TYPE, counts
+from _usage import FIRST_DATE, OTHER_TYPE, counts
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +42,8 @@ SLICE = 4_000_000
 """Requests that are taken out of their lists at once."""
 ROW_GROUP_SIZE_OF_USAGE = 1 << 14
 """Of tables without lists, so that a Dandiset's job reads little of what is not its own."""
-FIRST_DATE = -(1 << 31)
-"""The number of the earliest date of all, from which days are counted where numbers are paired."""
+ROOM_FOR_USERS = 256 << 20
+"""Bytes; who used which Dandiset is noted in a table with a bit for each pair up to this size."""
 
 
 class Holders:
@@ -84,29 +85,38 @@ class Holders:
         self.owning = number.gather(of_objects.filter("owner")["holder"])
         self.of_objects = of_objects.select("object", "holder")
 
-    def usage(self, parts: list[pl.DataFrame]) -> pl.DataFrame:
+    def usage(self, usage: pl.DataFrame) -> pl.DataFrame:
         """Usage by holder and another number.
 
         Args:
-            parts: Usage by `pair`, of an object and another number.
+            usage: Usage by `object` and `other`, sorted, a row for both.
 
         Returns:
             `holder`, `other` and the usage, by both.
         """
-        usage = (
-            pl.concat(parts)
-            .lazy()
-            .with_columns(object=first_of(pl.col("pair")))
-            .join(self.of_objects.lazy(), on="object")
-            .with_columns(pair=pair(pl.col("holder"), second_of(pl.col("pair"))))
-            .drop("object", "holder")
-            # What is sorted is added up quickly; there are about as many pairs as rows.
-            .sort("pair")
-            .group_by("pair", maintain_order=True)
-            .agg(pl.all().sum())
-            .collect()
+        objects = usage.select(pl.col("object").rle()).unnest("object")
+        held = (
+            objects.select(
+                object="value", size="len", begin=pl.col("len").cum_sum() - pl.col("len")
+            )
+            .join(self.of_objects, on="object")
+            .sort("holder", "begin")
+            .with_columns(row=pl.int_ranges("begin", pl.col("begin") + pl.col("size")))
         )
-        return apart(usage, "holder", "other")
+        is_known = pl.col("holder") != self.undetermined
+        rows = held.filter(is_known).select("holder", "row").explode("row")
+        of_known = usage.select(pl.exclude("object").gather(rows["row"])).insert_column(
+            0, rows["holder"]
+        )
+        unknown = held.filter(~is_known)["row"].explode()
+        of_unknown = (
+            usage.select(pl.exclude("object").gather(unknown))
+            .group_by("other")
+            .agg(pl.all().sum())
+            .sort("other")
+            .select(pl.lit(self.undetermined, pl.UInt32).alias("holder"), pl.all())
+        )
+        return pl.concat([of_known, of_unknown])
 
     def named(self, usage: pl.DataFrame) -> pl.DataFrame:
         """Usage with the columns of `table` in place of `holder`."""
@@ -184,86 +194,64 @@ def chunks(binned: Path, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 
 def slices(chunk: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Take the lists of a chunk apart, about `SLICE` requests at a time.
-
-    Args:
-        chunk: `object`, and lists of equal length in each row.
-
-    Yields:
-        The columns of the chunk, a row a request, and its `place` in its list.
-    """
+    """The rows of a chunk, about `SLICE` requests at a time."""
     size = chunk["status"].list.len().cast(pl.Int64)
     # A month without requests has a slice without any, or else there is nothing to add up.
     ends = (size.cum_sum() // SLICE).rle().struct.field("len").cum_sum().to_list() or [0]
-    lists = [name for name in chunk.columns if name != "object"]
     for begin, end in zip([0, *ends], ends, strict=False):
-        yield (
-            chunk[begin:end]
-            .with_columns(place=pl.int_ranges(size[begin:end], dtype=pl.UInt32, eager=True))
-            .explode("place", *lists)
-        )
+        yield chunk[begin:end]
 
 
-def mixed(labels: Sequence[str]) -> pl.Expr:
-    """A number per request in which all that is shown of it is mixed: its sum is the digest.
-
-    It takes the place in the bin in too, so that requests that change places change the sum. When
-    and what are each a sum of multiples, modulo 2**64, and their product tells which belong
-    together. So the digest does not depend on how a version of Polars hashes.
-
-    Args:
-        labels: Region labels by number. Their texts enter, for the numbers differ by month.
-    """
-    label_hashes = pl.Series(
-        [
-            int.from_bytes(hashlib.blake2b(x.encode(), digest_size=8).digest(), "big")
-            for x in labels
-        ],
-        dtype=pl.UInt64,
-    )
-
-    def times(name: str, factor: int) -> pl.Expr:
-        return pl.col(name).to_physical().cast(pl.UInt64) * pl.lit(factor, pl.UInt64)
-
-    when = times("timestamp", 0x9E3779B97F4A7C15) + times("place", 0xD6E8FEB86659FD93)
-    what = (
-        times("bytes_sent", 0xC2B2AE3D27D4EB4F)
-        + times("status", 0xA0761D6478BD642F)
-        + pl.lit(label_hashes).gather(pl.col("region"))
-    )
-    return when * what
-
-
-class Usage:
+class Sums(Protocol):
     """What a month's requests add up to, slice by slice."""
 
-    def __init__(self, holders: Holders, region_of_ip: pl.Series, labels: Sequence[str]) -> None:
+    def add(self, rows: pl.DataFrame) -> None:
+        """Add a slice of the bins, in their order: `object`, and the lists of `BINNED`."""
+
+    def daily(self) -> pl.DataFrame:
+        """`object`, `other`, a number of a day, the counts, `digest`: a row for both, sorted."""
+
+    def regional(self) -> pl.DataFrame:
+        """`object`, `other`, the number of a region, the counts: a row for both, sorted."""
+
+    def requesters(self) -> pl.DataFrame:
+        """`owning`, the number of a Dandiset, `ip`: who used what it owns, sorted."""
+
+
+class Expressions:
+    """The `Sums`, by expressions of Polars."""
+
+    def __init__(self, owning: pl.Series, region_of_ip: pl.Series, hashes: pl.Series) -> None:
         """Begin with nothing.
 
         Args:
-            holders: Who holds the objects.
+            owning: The number of the Dandiset that owns an object, by the number of the object.
             region_of_ip: The number of the region by the number of the address.
-            labels: Region labels by number.
+            hashes: Of the region labels, by number.
         """
-        self._holders = holders
+        self._owning = owning
         self._region_of_ip = region_of_ip
-        self._mixed = mixed(labels)
+        self._mixed = mixed(hashes)
         self._daily: list[pl.DataFrame] = []
         self._regional: list[pl.DataFrame] = []
         self._requesters: list[pl.DataFrame] = []
 
-    def add(self, requests: pl.DataFrame) -> None:
-        """Add a slice: `object`, `timestamp`, `ip`, `bytes_sent`, `status`, `place`."""
-        rows = requests.lazy().with_columns(
-            region=pl.lit(self._region_of_ip).gather(pl.col("ip")),
+    def add(self, rows: pl.DataFrame) -> None:
+        """Add a slice."""
+        place = pl.int_ranges(pl.col("status").list.len(), dtype=pl.UInt32)
+        requests = (
+            rows.with_columns(place=place)
+            .explode("place", "timestamp", "ip", "bytes_sent", "status")
+            .lazy()
+            .with_columns(region=pl.lit(self._region_of_ip).gather(pl.col("ip")))
         )
         date = pl.col("timestamp").dt.date().to_physical().cast(pl.Int64) - FIRST_DATE
-        owning = pl.lit(self._holders.owning).gather(pl.col("object"))
+        owning = pl.lit(self._owning).gather(pl.col("object"))
         daily, regional, requesters = pl.collect_all(
             [
                 # The requests of an object are in the order of time. Within `agg`, Polars would
                 # work out the mixture object by object.
-                rows.select(
+                requests.select(
                     "bytes_sent",
                     "status",
                     pair=pair(pl.col("object"), date).set_sorted(),
@@ -271,8 +259,8 @@ class Usage:
                 )
                 .group_by("pair")
                 .agg(*counts(), pl.col("digest").sum()),
-                rows.group_by(pair=pair(pl.col("object"), pl.col("region"))).agg(counts()),
-                rows.select(pair=pair(owning, pl.col("ip"))).unique(),
+                requests.group_by(pair=pair(pl.col("object"), pl.col("region"))).agg(counts()),
+                requests.select(pair=pair(owning, pl.col("ip"))).unique(),
             ]
         )
         self._daily.append(daily)
@@ -280,18 +268,36 @@ class Usage:
         self._requesters.append(requesters)
 
     def daily(self) -> pl.DataFrame:
-        """`holder`, `other`, a number of a day, and usage with `digest`, sorted."""
-        return self._holders.usage(self._daily)
+        """Usage by object and day."""
+        return self._summed(self._daily)
 
     def regional(self) -> pl.DataFrame:
-        """`holder`, `other`, the number of a region, and usage, sorted."""
-        return self._holders.usage(self._regional)
+        """Usage by object and region."""
+        return self._summed(self._regional)
 
     def requesters(self) -> pl.DataFrame:
-        """`REQUESTERS`, sorted: who used what a Dandiset owns."""
+        """Who used what."""
         pairs = pl.concat(self._requesters).lazy().unique().collect().sort("pair")
-        dandiset = pl.lit(self._holders.dandisets).gather(first_of(pl.col("pair")))
-        return pairs.select(dandiset.alias("dandiset"), ip=second_of(pl.col("pair")))
+        return apart(pairs, "owning", "ip")
+
+    @staticmethod
+    def _summed(parts: list[pl.DataFrame]) -> pl.DataFrame:
+        # What is sorted is added up quickly; there are about as many pairs as rows.
+        sums = pl.concat(parts).lazy().sort("pair").group_by("pair", maintain_order=True)
+        return apart(sums.agg(pl.all().sum()).collect(), "object", "other")
+
+
+def sums_of(requests: int, holders: Holders, region_of_ip: pl.Series, labels: pl.Series) -> Sums:
+    """What adds up a month of so many requests the quickest."""
+    hashes = label_hashes(labels.to_list())
+    if requests > SLICE:
+        # Only here, for it takes a while to load.
+        import _adding_up
+
+        dandisets = len(holders.dandisets)
+        if _adding_up.bytes_of_users(dandisets, len(region_of_ip)) <= ROOM_FOR_USERS:
+            return _adding_up.Loop(holders.owning, dandisets, region_of_ip, hashes)
+    return Expressions(holders.owning, region_of_ip, hashes)
 
 
 def by_holder(chunk: pl.DataFrame, holders: Holders) -> pl.DataFrame:
@@ -367,12 +373,12 @@ def main(
     )
     keys = rows["object_key"].unique(maintain_order=True)
     holders = Holders(keys, pl.read_parquet(routes))
-    usage = Usage(holders, numbers, names.to_list())
+    sums = sums_of(rows["size"].sum(), holders, numbers, names)
     with folder_beside(assigned) as folder:
         runs = Runs(folder, by="holder")
         for chunk in chunks(binned, rows):
             for part in slices(chunk):
-                usage.add(part)
+                sums.add(part)
             if asset_logs:
                 located = chunk.with_columns(looked_up(chunk["ip"], numbers).alias("region"))
                 runs.add(by_holder(located, holders))
@@ -382,7 +388,7 @@ def main(
             ASSIGNED,
             row_group_size=ROW_GROUP_SIZE_OF_LARGE_MONTH if runs.several else ROW_GROUP_SIZE,
         )
-    daily, regional = usage.daily(), usage.regional()
+    daily, regional = holders.usage(sums.daily()), holders.usage(sums.regional())
     date = (pl.col("other").cast(pl.Int64) + FIRST_DATE).cast(pl.Int32).cast(pl.Date).alias("date")
     region = pl.lit(names).gather(pl.col("other")).alias("region")
     write_table(
@@ -403,7 +409,8 @@ def main(
     write_table(of_dandisets, dandisets_by_region, DANDISETS_BY_REGION)
     of_holders = daily.drop("other").group_by("holder", maintain_order=True).agg(pl.all().sum())
     write_table(holders.named(of_holders), objects, DIGESTS)
-    write_table(usage.requesters(), requesters, REQUESTERS)
+    dandiset = pl.lit(holders.dandisets).gather(pl.col("owning")).alias("dandiset")
+    write_table(sums.requesters().with_columns(dandiset), requesters, REQUESTERS)
     log.info("%s: %d objects", binned, len(keys))
 
 
