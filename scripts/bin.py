@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 LONGEST_ROW = 1_000_000
 """Requests that a row may hold: a busier object takes several, so that none outgrows memory."""
-WORTH_COMPILING = 2_000_000
+WORTH_COMPILING = 1_000_000
 """Requests of a month from which on compiled loops are worth their loading."""
 RUN = 4_000_000
 """Requests that are sorted at once."""
