@@ -45,6 +45,7 @@ localrules:
     reduce_all,
     bin_all,
     map_all,
+    yearly_accounts,
     accounting,
     locate,
     list_dandisets,

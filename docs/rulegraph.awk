@@ -1,7 +1,7 @@
 # Snakemake's rule graph, in a form that reads on light and on dark pages. `make rulegraph` runs this.
 #
 # Before the checkpoint `gather` has run, Snakemake knows of no job of `map`, and draws an edge from
-# `gather` to `publish` where `map` belongs.
+# `gather` to `reconcile` where `map` belongs.
 
 /label = / {
     split($0, quoted, "\"")
@@ -22,9 +22,9 @@ END {
     print "  edge [color=\"#808890\", arrowsize=0.7]"
     fflush()
     for (i = 1; i <= edges; i++) {
-        if (rule[from[i]] == "gather" && rule[to[i]] == "publish") {
+        if (rule[from[i]] == "gather" && rule[to[i]] == "reconcile") {
             print "  gather -> map" | "sort"
-            print "  map -> publish" | "sort"
+            print "  map -> reconcile" | "sort"
         } else {
             print "  " rule[from[i]] " -> " rule[to[i]] | "sort"
         }

@@ -3,16 +3,32 @@
 Warns of days with many malformed lines, and fails where there are too many.
 
 NEEDS  reduced/{year}/{month}/{day}.json
-MAKES  accounting.tsv
+MAKES  reduced/{year}.tsv   the accounts of a year
+       accounting.tsv
+
+Snakemake takes each input of a job against each job that it comes from, so that one job with all days
+would cost it seconds a night.
 """
+
+
+rule yearly_accounts:
+    input:
+        counts=days_of_year(f"{RESULTS}/reduced/{{year}}/{{month}}/{{day}}.json"),
+    output:
+        accounts=f"{RESULTS}/reduced/{{year}}.tsv",
+    log:
+        f"{RESULTS}/logs/yearly_accounts/{{year}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/yearly_accounts/{{year}}.tsv"
+    conda:
+        CONDA
+    script:
+        "../scripts/yearly_accounts.py"
 
 
 rule accounting:
     input:
-        counts=[
-            of_days(f"{RESULTS}/reduced/{{year}}/{{month}}/{{day}}.json", days)
-            for days in MONTHS.values()
-        ],
+        accounts=of_years(f"{RESULTS}/reduced/{{year}}.tsv"),
     output:
         accounting=f"{RESULTS}/accounting.tsv",
     log:

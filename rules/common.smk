@@ -25,7 +25,7 @@ from _sizing import by_requests, by_size
 from _slurm import end_jobs, forget_jobs, note_jobs
 from _software import VERSION, git_commit
 from _termination import answer_beside_work
-from snakemake.exceptions import WorkflowError
+from snakemake.exceptions import IncompleteCheckpointException, WorkflowError
 from snakemake.logging import logger
 
 # Snakemake does not tell its targets before the rules are read.
@@ -115,6 +115,11 @@ def of_days(pattern: str, days: list[Day]) -> list[str]:
 def of_months(pattern: str) -> list[str]:
     """`pattern` filled in for each month."""
     return [pattern.format(year=year, month=month) for year, month in MONTHS]
+
+
+def of_years(pattern: str) -> list[str]:
+    """`pattern` filled in for each year."""
+    return [pattern.format(year=year) for year in dict.fromkeys(year for year, _ in MONTHS)]
 
 
 HELD = []
@@ -221,9 +226,24 @@ def raw_stored(wildcards) -> dict | None:
     return day._asdict() if isinstance(day, StoredDay) else None
 
 
+def excluded_addresses(wildcards) -> str:
+    """What tells Snakemake that the excluded addresses changed. The first run makes the key."""
+    return exclusion_token(config["exclude"]["ips"], EXCLUSION_KEY)
+
+
 def days_of_month(pattern: str):
     """An input function: `pattern` for each day of the job's month."""
     return lambda wildcards: of_days(pattern, MONTHS[wildcards.year, wildcards.month])
+
+
+def days_of_year(pattern: str):
+    """An input function: `pattern` for each day of the job's year."""
+    return lambda wildcards: [
+        file
+        for (year, _), days in MONTHS.items()
+        if year == wildcards.year
+        for file in of_days(pattern, days)
+    ]
 
 
 def found_input(name: str) -> str:
@@ -257,12 +277,24 @@ def attempt_of_locate() -> int:
     )
 
 
+def waited_for(step) -> str | None:
+    """What a job has to wait for instead of its input: a checkpoint that has not run; else None.
+
+    Snakemake sees by its output that the input is another one once it has run. Left alone, the
+    exception makes it form the job and look at the whole plan twice as often.
+    """
+    try:
+        step.get()
+    except IncompleteCheckpointException as incomplete:
+        return incomplete.targetfile
+    return None
+
+
 def routed_month(pattern: str):
     """An input function: `pattern` for the job's month, once `route` has written it."""
 
     def of_month(wildcards) -> str:
-        checkpoints.route.get()
-        return pattern.format(year=wildcards.year, month=wildcards.month)
+        return waited_for(checkpoints.route) or pattern.format(**wildcards)
 
     return of_month
 
@@ -308,7 +340,9 @@ def missing_activity(wildcards) -> list[str]:
 
 def mapped_dandisets(wildcards) -> list[str]:
     """The mapped Dandisets of this run: those with activity that the configuration selects."""
-    gathered = Path(checkpoints.gather.get().output.gathered)
+    if awaited := waited_for(checkpoints.gather):
+        return [awaited]
+    gathered = Path(f"{RESULTS}/activity/gathered.json")
     return [
         f"{RESULTS}/mapped/{dandiset}/dandiset_totals.json"
         for dandiset in sorted(json.loads(gathered.read_text())["dandisets"])

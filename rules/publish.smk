@@ -11,13 +11,13 @@ exchanged for another as a whole.
 
 rule publish:
     input:
-        dandisets=mapped_dandisets,
         totals=f"{RESULTS}/mapped/all_dandiset_totals.json",
         archive=f"{RESULTS}/mapped/archive_totals.json",
         by_day=f"{RESULTS}/mapped/archive_summary_by_day.tsv",
         by_region=f"{RESULTS}/mapped/archive_summary_by_region.tsv",
         by_type=f"{RESULTS}/mapped/archive_summary_by_asset_type_per_week.tsv",
         coordinates=f"{RESULTS}/mapped/region_codes_to_coordinates.yaml",
+        # It differs when the totals of any Dandiset do, so that these need not be named here as well.
         reconciled=f"{RESULTS}/reconciled.json",
         provenance=f"{RESULTS}/provenance.json",
         # It names where objects stand, beside it. When that changes for a Dandiset, so does its map.

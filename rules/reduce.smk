@@ -26,9 +26,9 @@ rule reduce:
         runtime=lambda wildcards, attempt: round((3 + raw_bytes(wildcards) / 500e6) * attempt),
     params:
         state_of_raw=raw_state,
-        stored=raw_stored,
+        stored=raw_stored if LISTING else None,
         operation=config["operation"],
-        exclusions=lambda wildcards: exclusion_token(config["exclude"]["ips"], EXCLUSION_KEY),
+        exclusions=excluded_addresses if config["exclude"]["ips"] else "none",
     script:
         "../scripts/reduce.py"
 

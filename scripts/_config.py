@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import ipaddress
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,7 @@ def config_digest(config: Config) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def exclusion_token(ips: list[str], key: Path) -> str:
+def exclusion_token(ips: Sequence[str], key: Path) -> str:
     """A text that changes when the excluded addresses do, and does not tell them.
 
     Snakemake records the parameters of a job and shows on the terminal how they changed.
@@ -142,10 +143,14 @@ def exclusion_token(ips: list[str], key: Path) -> str:
         ips: Addresses and CIDR blocks, in any order.
         key: A private file without which nobody can try all addresses; made by the first run.
     """
-    if not ips:
-        return "none"
     try:
         secret = key.read_bytes()
     except FileNotFoundError:
         return "not known before the first run"
+    return _token(tuple(ips), secret)
+
+
+@functools.cache
+def _token(ips: tuple[str, ...], secret: bytes) -> str:
+    """Kept, for it is asked for each day: there may be thousands of either."""
     return hmac.digest(secret, "\n".join(sorted(ips)).encode(), "sha256").hex()[:16]

@@ -32,6 +32,8 @@ CLASSES = (
 )
 
 CLASS = pl.Enum(CLASSES)
+ACCOUNTS = pl.Schema({"date": pl.String, "lines": pl.Int64, **dict.fromkeys(CLASSES, pl.Int64)})
+"""The accounts of days: all lines of each, and those of each class."""
 CLASSES_OF_KINDS = pl.Series(
     "class", ["other_operation", "other_key", "unsuccessful", "kept", None], CLASS
 )

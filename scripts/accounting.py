@@ -1,38 +1,19 @@
 """Gather the accounts of all days into one table."""
 
-import json
 import logging
 from pathlib import Path
 
 import _threads  # noqa: F401
 import polars as pl
 from _log import UserError, logging_to
-from _log_lines import CLASSES
-from _raw_logs import Day
-from _summaries import write_summary
+from _log_lines import ACCOUNTS, CLASSES
+from _summaries import read_accounting, write_summary
 
 log = logging.getLogger(__name__)
 
 FEW_LINES = 10
 """Fewer malformed lines than these stop no run: the share of a day with few lines says little."""
 NAMED_DAYS = 20
-
-
-def read_account(path: Path) -> dict[str, str | int]:
-    """A day's account: `date`, `lines` and a number per class.
-
-    Raises:
-        UserError: It cannot be read, or the classes do not add up to the lines.
-    """
-    year, month, name = path.parts[-3:]
-    try:
-        counts = json.loads(path.read_text())
-        added_up = sum(counts[name] for name in CLASSES) == counts["lines"]
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path} is no account of a day. Delete it and run again.") from None
-    if not added_up:
-        raise UserError(f"{path}: the classes do not add up to the lines. Delete it and run again.")
-    return {"date": "-".join(Day(year, month, name.removesuffix(".json"))), **counts}
 
 
 def with_shares(accounts: pl.DataFrame) -> pl.DataFrame:
@@ -99,21 +80,20 @@ def check(accounts: pl.DataFrame, *, warn_share: float, fail_share: float) -> No
         )
 
 
-def main(*, counts: list[Path], accounting: Path, warn_share: float, fail_share: float) -> None:
+def main(*, accounts: list[Path], accounting: Path, warn_share: float, fail_share: float) -> None:
     """Write the accounts of all days.
 
     Args:
-        counts: The accounts, JSON each.
+        accounts: Those of each year: `ACCOUNTS`.
         accounting: Where the table goes: `date`, `lines`, a column per class and, as a decimal
             fraction, `{class}_share`, in order of date.
         warn_share: Above this share of malformed lines a day is named in a warning.
         fail_share: Above this one it stops the run.
 
     Raises:
-        UserError: An account is wrong, or a day has too many malformed lines.
+        UserError: A day has too many malformed lines.
     """
-    schema = {"date": pl.String, "lines": pl.Int64, **dict.fromkeys(CLASSES, pl.Int64)}
-    table = pl.DataFrame([read_account(path) for path in counts], schema).sort("date")
+    table = pl.concat([pl.DataFrame(schema=ACCOUNTS), *map(read_accounting, accounts)]).sort("date")
     check(table, warn_share=warn_share, fail_share=fail_share)
     write_summary(with_shares(table), accounting)
     lines = table["lines"].sum()
@@ -125,7 +105,7 @@ def main(*, counts: list[Path], accounting: Path, warn_share: float, fail_share:
 if "snakemake" in globals():
     with logging_to(snakemake.log[0]):
         main(
-            counts=[Path(path) for path in snakemake.input.counts],
+            accounts=[Path(path) for path in snakemake.input.accounts],
             accounting=Path(snakemake.output.accounting),
             warn_share=snakemake.params.warn_share,
             fail_share=snakemake.params.fail_share,

@@ -1,5 +1,7 @@
 """Reconcile: every figure that can be had in two ways must be the same both ways."""
 
+import hashlib
+import json
 import logging
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -112,7 +114,7 @@ class Mapped:
 
     Attributes:
         totals: Of every Dandiset that owns activity, and of `undetermined`, as of now.
-        made: The Dandisets whose folder this run answers for.
+        made: The totals of the Dandisets whose folder this run answers for, in order of their ids.
         older: Others whose folder is of an earlier run and tells other figures than those of now.
         left_out: Others that have none.
     """
@@ -121,7 +123,7 @@ class Mapped:
         self._folder = folder
         self.totals = read_json(folder / "all_dandiset_totals.json")
         self._archive = {"archive": read_json(folder / "archive_totals.json")}
-        self.made = sorted(dandisets)
+        self.made = {name: self._totals_of(name) for name in sorted(dandisets)}
         others = {name: self._totals_of(name) for name in sorted({*self.totals} - {*self.made})}
         self.left_out = [name for name, totals in others.items() if totals is None]
         self.older = [
@@ -136,16 +138,16 @@ class Mapped:
 
     def problems(self) -> Iterator[str]:
         """Say what does not add up, a line each."""
-        of_made = {name: self._totals_of(name) for name in self.made}
-        yield from self._totals_of_made(of_made)
+        yield from self._totals_of_made(self.made)
         parts = {"date": [], "region": []}
-        for start in range(0, len(self.made), AT_ONCE):
-            some = self.made[start : start + AT_ONCE]
+        names = list(self.made)
+        for start in range(0, len(names), AT_ONCE):
+            some = names[start : start + AT_ONCE]
             tables = {
                 label: read_summaries(self._folder, some, kind, label)
                 for kind, label in (("day", "date"), ("region", "region"), ("asset", "asset_path"))
             }
-            yield from self._rows_of_made({name: of_made[name] for name in some}, tables)
+            yield from self._rows_of_made({name: self.made[name] for name in some}, tables)
             for label, sums in parts.items():
                 sums.append(added_up(tables[label], label))
         yield from self._archive_problems(
@@ -265,8 +267,9 @@ def main(
         accounting: The accounts of all days.
         months: `2022-05` each.
         by_day: What was assigned in each: `DANDISETS_BY_DAY`.
-        reconciled: Where it is said what was compared: `dandisets`, how many; `older`, those whose
-            folder is of an earlier run and tells other figures; `left_out`, those that have none.
+        reconciled: Where it is said what was compared: `dandisets`, how many, and `digest`, of
+            their totals; `older`, those whose folder is of an earlier run and tells other figures;
+            `left_out`, those that have none.
 
     Raises:
         UserError: Two figures differ; it names them.
@@ -283,7 +286,12 @@ def main(
         )
     write_json(
         reconciled,
-        {"dandisets": len(dandisets), "older": figures.older, "left_out": figures.left_out},
+        {
+            "dandisets": len(dandisets),
+            "digest": hashlib.sha256(json.dumps(figures.made).encode()).hexdigest(),
+            "older": figures.older,
+            "left_out": figures.left_out,
+        },
     )
     log.info("%d Dandisets add up", len(dandisets))
     if figures.older:

@@ -11,6 +11,7 @@ import oracle
 import polars as pl
 import pytest
 import reduce
+import yearly_accounts
 from _log import UserError
 from _log_lines import CLASSES
 from _summaries import read_accounting
@@ -34,8 +35,9 @@ def account(folder: Path, day: str, **counts: int) -> Path:
 
 
 def gather(folder: Path, accounts: list[Path], **limits: float) -> pl.DataFrame:
-    table = folder / "accounting.tsv"
-    accounting.main(counts=accounts, accounting=table, **LIMITS | limits)
+    year, table = folder / "reduced/2022.tsv", folder / "accounting.tsv"
+    yearly_accounts.main(counts=accounts, accounts=year)
+    accounting.main(accounts=[year], accounting=table, **LIMITS | limits)
     return pl.read_csv(table, separator="\t")
 
 
@@ -56,7 +58,8 @@ def test_the_table_has_lines_and_share_of_each_class(tmp_path: Path):
 
 
 def test_the_table_of_no_day(tmp_path: Path):
-    assert gather(tmp_path, []).is_empty()
+    accounting.main(accounts=[], accounting=tmp_path / "accounting.tsv", **LIMITS)
+    assert read_accounting(tmp_path / "accounting.tsv").is_empty()
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '{"lines": 1}', '{"lines": "1"}'])

@@ -171,11 +171,20 @@ def run(folder: Path, mapped: Path, may: int = 5) -> Path:
 
 
 def test_what_adds_up_is_noted(tmp_path: Path, mapped: Path):
-    assert json.loads(run(tmp_path, mapped).read_text()) == {
-        "dandisets": 7,
-        "older": [],
-        "left_out": [],
-    }
+    noted = json.loads(run(tmp_path, mapped).read_text())
+    assert len(noted.pop("digest")) == 64
+    assert noted == {"dandisets": 7, "older": [], "left_out": []}
+
+
+def test_what_is_noted_differs_when_the_totals_of_any_dandiset_do(tmp_path: Path, mapped: Path):
+    before = run(tmp_path, mapped).read_text()
+    assert run(tmp_path, mapped).read_text() == before
+    path, of_all = mapped / "000026/dandiset_totals.json", mapped / "all_dandiset_totals.json"
+    totals, all_totals = (json.loads(one.read_text()) for one in (path, of_all))
+    totals["number_of_requesters"] += 1
+    path.write_text(json.dumps(totals))
+    of_all.write_text(json.dumps(all_totals | {"000026": totals}))
+    assert run(tmp_path, mapped).read_text() != before
 
 
 def test_lines_that_are_no_requests(tmp_path: Path, mapped: Path):
