@@ -22,10 +22,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from _measure import RUNS, on_cores
+
 ROOT = Path(__file__).resolve().parent.parent
 GIGABYTES = float(os.environ.get("GIGABYTES", "2"))
 LARGE = float(os.environ.get("LARGE", "8"))
-RUNS = int(os.environ.get("RUNS", "3"))
 OPERATION = "REST.GET.OBJECT"
 EXCLUDED = 5_000
 
@@ -125,14 +126,6 @@ def cost(*commands: Sequence[str | Path], stdout: Path | None = None, cores: int
         sum(usage.ru_utime + usage.ru_stime for usage in usages),
         max(usage.ru_maxrss << 10 for usage in usages),
     )
-
-
-def on_cores(number: int, cores: int) -> list[str]:
-    """What keeps the process of a number on cores of its own, where there is such a command."""
-    if not shutil.which("taskset"):
-        return []
-    first = number * cores
-    return ["taskset", "-c", f"{first}-{first + cores - 1}"]
 
 
 class Bench:

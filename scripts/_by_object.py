@@ -42,9 +42,10 @@ class Requests:
         """
         self._addresses = TextNumbers()
         self._keys = TextNumbers()
+        self._ranked = pl.DataFrame(schema={"number": pl.UInt32, "key": pl.String})
         self._folder = folder
         self._runs: list[np.ndarray | Path] = []
-        self._room = np.empty(0, _REQUEST)
+        self._used = np.empty(0, _REQUEST)
         self._slices: list[pl.DataFrame] = []
 
     def add(self, requests: pl.DataFrame) -> None:
@@ -53,13 +54,12 @@ class Requests:
             return
         objects = self._keys.of(requests["object_key"])
         ips = self._addresses.of(requests["ip_address"])
-        present = np.flatnonzero(np.bincount(objects))
-        present = present[self._keys.texts().gather(present).arg_sort().to_numpy()]
-        rank = np.empty(len(self._keys), np.uint32)
-        rank[present] = np.arange(len(present), dtype=np.uint32)
+        by_rank = self._by_rank()
+        rank = np.empty(len(by_rank), np.uint32)
+        rank[by_rank] = np.arange(len(by_rank), dtype=np.uint32)
         times = values_of(requests["timestamp"].to_physical())
-        run = self._room_for(len(requests))
-        ends = np.zeros(len(present), np.int64)
+        run = self._room(len(requests)) if self._folder else np.empty(len(requests), _REQUEST)
+        ends = np.zeros(len(rank), np.int64)
         _sort(
             _in_time_order(times),
             rank,
@@ -71,27 +71,34 @@ class Requests:
             run,
             ends,
         )
-        begins = np.concatenate([[0], ends[:-1]])
+        sizes = np.diff(ends, prepend=0)
+        asked = np.flatnonzero(sizes)
+        places = (ends - sizes)[asked]
         self._slices.append(
             pl.DataFrame(
                 {
-                    "object": present,
-                    "run": np.full(len(present), len(self._runs), np.uint32),
-                    "place": begins,
-                    "size": ends - begins,
-                    "first": run["timestamp"][begins],
+                    "object": by_rank[asked],
+                    "run": np.full(len(asked), len(self._runs), np.uint32),
+                    "place": places,
+                    "size": sizes[asked],
+                    "first": run["timestamp"][places],
                 }
             )
         )
         self._runs.append(self._put_away(run))
 
-    def _room_for(self, size: int) -> np.ndarray:
-        if self._folder is None:
-            return np.empty(size, _REQUEST)
-        # Fresh memory costs more than to write into it: the kernel clears each page.
-        if len(self._room) < size:
-            self._room = np.empty(size, _REQUEST)
-        return self._room[:size]
+    def _by_rank(self) -> np.ndarray:
+        """The numbers of all keys so far, in the order of the keys."""
+        new = self._keys.texts()[len(self._ranked) :].alias("key").to_frame()
+        new = new.with_row_index("number", offset=len(self._ranked)).sort("key")
+        self._ranked = self._ranked.merge_sorted(new, key="key")
+        return self._ranked["number"].to_numpy()
+
+    def _room(self, size: int) -> np.ndarray:
+        """Room for some, used again and again: the kernel clears each page of fresh memory."""
+        if len(self._used) < size:
+            self._used = np.empty(size, _REQUEST)
+        return self._used[:size]
 
     def _put_away(self, run: np.ndarray) -> np.ndarray | Path:
         if self._folder is None:
@@ -117,8 +124,7 @@ class Requests:
         Yields:
             `BINNED`.
         """
-        table = self._keys.texts().to_frame("key").with_row_index("number").sort("key")
-        rank = table.with_row_index("rank").sort("number")["rank"]
+        rank = self._ranked.with_row_index("rank").sort("number")["rank"]
         slices = (
             pl.concat(self._slices)
             .with_columns(pl.lit(rank).gather(pl.col("object")).alias("object"))
@@ -142,9 +148,8 @@ class Requests:
                 columns = columns.part(0, ends[-1])
             else:
                 held = _Columns.empty(0)
-            yield columns.rows(
-                table["key"].gather(part["object"].unique(maintain_order=True)), ends, longest_row
-            )
+            objects = part["object"].unique(maintain_order=True)
+            yield columns.rows(self._ranked["key"].gather(objects), ends, longest_row)
 
     def _joined(
         self, part: pl.DataFrame, held: _Columns, address: np.ndarray
@@ -157,7 +162,7 @@ class Requests:
             address: What stands for an address in the end, by its number.
         """
         spans = part.group_by("run").agg(pl.col("place").min(), pl.col("size").sum()).sort("run")
-        requests = np.empty(part["size"].sum(), _REQUEST)
+        requests = self._room(part["size"].sum())
         moved = np.zeros(len(self._runs), np.int64)
         at = 0
         for run, place, size in spans.iter_rows():
