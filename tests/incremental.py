@@ -146,9 +146,9 @@ def named_jobs(result: Run) -> set[str]:
     return set(jobs) - {"all"}
 
 
-def update(folder: Path) -> set[str]:
+def update(folder: Path, *targets: str) -> set[str]:
     """Run the workflow on an archive; returns the jobs it started."""
-    return named_jobs(run(folder, salt=SALT))
+    return named_jobs(run(folder, *targets, salt=SALT))
 
 
 def from_scratch(folder: Path, to: Path, raw: str = "raw") -> Tree:

@@ -264,6 +264,15 @@ def test_changes_of_all_kinds_at_once_end_as_from_scratch(archive: Path, tmp_pat
     assert update(archive) == set()
 
 
+def test_what_an_ended_run_had_mapped_is_published_by_the_next(archive: Path):
+    """Even if no total changed, as when an asset is renamed."""
+    rename(archive)
+    assert {"map 000001", "totals"} <= update(archive, "map_all", "totals")
+    assert "publish" in update(archive)
+    assert unlike(foretellable(results(archive)), foretold_of(archive)) == []
+    assert update(archive) == set()
+
+
 def test_without_change_nothing_runs(archive: Path):
     assert update(archive) == set()
 
