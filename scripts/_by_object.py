@@ -189,9 +189,10 @@ class Requests:
 def _read(run: np.ndarray | Path, place: int, requests: np.ndarray) -> None:
     """Read as many requests of a run as there is room for."""
     if isinstance(run, Path):
-        with run.open("rb", buffering=0) as file:
+        with run.open("rb") as file:
             file.seek(place * _REQUEST.itemsize)
-            file.readinto(requests.data)
+            if file.readinto(requests.data) < requests.nbytes:
+                raise EOFError(f"{run} is shorter than what was written. Run again.")
     else:
         requests[:] = run[place : place + len(requests)]
 
