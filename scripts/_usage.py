@@ -57,15 +57,13 @@ def asset_type(path: pl.Expr) -> pl.Expr:
     Microscopy.
     """
     name = path.str.to_lowercase().str.strip_suffix(".gz")
-    suffix = name.str.extract(r"\.([^./]*)$")
-    inner = name.str.strip_suffix(".zarr").str.extract(r"\.([^./]*)$")
-    is_zarr = suffix == "zarr"
-    deciding = pl.when(is_zarr).then(inner).otherwise(suffix)
+    deciding = name.str.strip_suffix(".zarr")
     decision = pl.when(False).then(None)
     for name_of_type, suffixes in ASSET_TYPES.items():
-        decision = decision.when(deciding.is_in(suffixes)).then(pl.lit(name_of_type))
+        has_suffix = deciding.str.contains(rf"\.(?:{'|'.join(suffixes)})$")
+        decision = decision.when(has_suffix).then(pl.lit(name_of_type))
     return (
-        decision.when(is_zarr)
+        decision.when(name.str.ends_with(".zarr"))
         .then(pl.lit("Microscopy"))
         .otherwise(pl.lit(OTHER_TYPE))
         .alias("asset_type")
@@ -81,12 +79,14 @@ def by_type_per_week(usage: pl.DataFrame) -> pl.DataFrame:
     Returns:
         `week_start`, a Monday, in order, and a column for each type that occurs.
     """
-    weekly = (
-        usage.group_by("asset_type", week_start=pl.col("date").dt.truncate("1w"))
-        .agg(pl.col("bytes_sent").sum())
-        .pivot("asset_type", index="week_start", values="bytes_sent")
-        .fill_null(0)
+    present = set(usage["asset_type"].unique())
+    bytes_sent = pl.col("bytes_sent")
+    return (
+        usage.group_by(week_start=pl.col("date").dt.truncate("1w"))
+        .agg(
+            bytes_sent.filter(pl.col("asset_type") == name).sum().alias(name)
+            for name in (*ASSET_TYPES, OTHER_TYPE)
+            if name in present
+        )
         .sort("week_start")
     )
-    types = [*ASSET_TYPES, OTHER_TYPE]
-    return weekly.select("week_start", *(name for name in types if name in weekly.columns))

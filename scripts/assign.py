@@ -159,28 +159,27 @@ def apart(pairs: pl.DataFrame, first: str, second: str) -> pl.DataFrame:
     ).rechunk()
 
 
-def chunks(binned: Path, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """The bins of a month, about `AT_ONCE` requests at most at a time.
+def chunks(binned: Path, rows: pl.DataFrame, at_once: int) -> Iterator[pl.DataFrame]:
+    """The bins of a month, some row groups at a time: one is read as a whole.
 
     Args:
         binned: `BINNED`.
         rows: `object`, `size` and `status` of each of its rows.
+        at_once: About how many requests a chunk may have.
 
     Yields:
         `object`, and the lists of `BINNED`.
     """
-    if rows["size"].sum() <= AT_ONCE:
-        parts = [rows]
-    else:
-        # A row group is read as a whole, so that a chunk had better not end within one.
-        parts = (
-            rows.with_columns(
-                chunk=pl.col("size").cum_sum() // PORTION,
-                group=pl.int_range(pl.len()) // ROW_GROUP_SIZE_OF_LARGE_MONTH,
-            )
-            .with_columns(pl.col("chunk").first().over("group"))
-            .partition_by("chunk", maintain_order=True)
+    is_large = rows["size"].sum() > AT_ONCE
+    group_size = ROW_GROUP_SIZE_OF_LARGE_MONTH if is_large else ROW_GROUP_SIZE
+    parts = (
+        rows.with_columns(
+            chunk=(pl.col("size").cum_sum() - 1) // at_once,
+            group=pl.int_range(pl.len()) // group_size,
         )
+        .with_columns(pl.col("chunk").first().over("group"))
+        .partition_by("chunk", maintain_order=True)
+    ) or [rows]
     done = 0
     for part in parts:
         chunk = (
@@ -376,7 +375,9 @@ def main(
     sums = sums_of(rows["size"].sum(), holders, numbers, names)
     with folder_beside(assigned) as folder:
         runs = Runs(folder, by="holder")
-        for chunk in chunks(binned, rows):
+        # Requests of a month that are to be put in order stay in memory, if it is not large.
+        at_once = PORTION if rows["size"].sum() > AT_ONCE else AT_ONCE
+        for chunk in chunks(binned, rows, at_once if asset_logs else SLICE):
             for part in slices(chunk):
                 sums.add(part)
             if asset_logs:

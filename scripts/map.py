@@ -9,14 +9,24 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import _threads  # noqa: F401
 import polars as pl
 from _files import swap, write_json
 from _log import logging_to
-from _summaries import texts, totals, totals_by_version, write_summary
-from _tables import ASSIGNED, BY_DAY, BY_REGION, TIMESTAMP, UNDETERMINED, inside
-from _usage import add_up, asset_type, by_type_per_week
+from _summaries import lines_by, texts, totals_by_version, totals_of_each
+from _tables import (
+    ACTIVITY,
+    ASSIGNED,
+    BY_DAY,
+    BY_REGION,
+    PLACEMENTS,
+    TIMESTAMP,
+    UNDETERMINED,
+    inside,
+)
+from _usage import COUNTED, add_up, asset_type, by_type_per_week
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +39,12 @@ OWN = ""
 """The folder, in a Dandiset's, of what it owns."""
 ROWS_OF_LISTS = 16
 """Rows with lists of which the times are read at once."""
+IN_VERSION = pl.col("version") != ""
+"""Whether an asset is in a version; others stood in one once."""
 LISTS = ("timestamp", "bytes_sent", "region")
+LABELS = {"day": "date", "region": "region", "asset": "asset_path"}
+"""The first column of each kind of summary."""
+KINDS = pl.Enum(list(LABELS))
 
 
 class Assigned:
@@ -325,23 +340,28 @@ def summarized(objects: pl.DataFrame, placed: pl.DataFrame) -> pl.DataFrame:
         placed: Where these objects stand: `PLACEMENTS`.
 
     Returns:
-        `object_key`, `folder`, `asset_path`, `asset_type`. In the folder of a version are all its
-        assets, whoever owns their content, without a type; in `OWN` is what the Dandiset owns, by
-        its newest path if it has one.
+        `object_key`, `folder`, an Enum, `asset_path`, `asset_type`. In the folder of a version are
+        all its assets, whoever owns their content, without a type; in `OWN` is what the Dandiset
+        owns, by its newest path if it has one.
     """
-    owned = objects.filter("owner").select("object_key", folder=pl.lit(OWN)).unique()
-    newest = placed.select("object_key", "asset_path").unique()
-    versions = placed.filter(pl.col("version") != "")
+    in_versions = placed.filter(IN_VERSION)
+    folders = pl.Enum([OWN, *in_versions["version"].unique()])
+    newest = placed.unique("object_key")
+    owned = objects.filter("owner").unique("object_key").join(newest, on="object_key", how="left")
+    no_type = pl.lit(None, pl.String).alias("asset_type")
     return pl.concat(
         [
-            owned.join(newest, on="object_key", how="left").with_columns(
-                asset_type(pl.col("asset_path"))
-            ),
-            versions.select(
+            owned.select(
                 "object_key",
-                folder="version",
-                asset_path="path",
-                asset_type=pl.lit(None, pl.String),
+                pl.lit(OWN, folders).alias("folder"),
+                "asset_path",
+                asset_type(pl.col("asset_path")),
+            ),
+            in_versions.select(
+                "object_key",
+                pl.col("version").cast(folders).alias("folder"),
+                pl.col("path").alias("asset_path"),
+                no_type,
             ),
         ]
     )
@@ -373,56 +393,109 @@ def in_same_folders(places: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     )
 
 
-def write_summaries(
-    folder: Path, daily: pl.DataFrame, regional: pl.DataFrame, places: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Write the summaries of a Dandiset and of each of its versions.
+def set_of(keys: pl.Series, members: pl.DataFrame) -> pl.Series:
+    """The `set` of each object key; null of one that is in none.
 
     Args:
-        folder: The Dandiset's; each version has a folder in it.
+        keys: Those that are equal mostly follow each other, so that few have to be looked up.
+        members: `object_key`, `set`.
+    """
+    runs = keys.rle().struct.unnest()
+    sets = runs.join(
+        members, left_on="value", right_on="object_key", how="left", maintain_order="left"
+    )
+    return sets["set"].gather(keys.rle_id())
+
+
+class Summaries(NamedTuple):
+    """The summaries of a Dandiset and of its versions.
+
+    Attributes:
+        usage: `folder`, which is `OWN` or a version, `kind`, one of `LABELS`, `label`, and the
+            counts, in the order in which they are written.
+        by_type: Bytes per week and asset type of what the Dandiset owns.
+    """
+
+    usage: pl.DataFrame
+    by_type: pl.DataFrame
+
+    @property
+    def number_of_versions(self) -> int:
+        """How many versions have usage."""
+        return self.usage.filter(pl.col("folder") != OWN)["folder"].n_unique()
+
+
+def summaries(daily: pl.DataFrame, regional: pl.DataFrame, places: pl.DataFrame) -> Summaries:
+    """Add up the summaries of a Dandiset and of each of its versions.
+
+    Args:
         daily: Usage by object and date.
         regional: Usage by object and region.
         places: What `summarized` returns.
-
-    Returns:
-        Usage by `folder` and `region`, and by `folder` and `asset_path`.
     """
     members, sets = in_same_folders(places)
     by_day, by_region = (
-        add_up(usage.join(members, on="object_key"), ["set", label]).join(sets, on="set")
+        add_up(usage.with_columns(set_of(usage["object_key"], members)), ["set", label])
         for usage, label in ((daily, "date"), (regional, "region"))
     )
+    of_sets = pl.concat(
+        [
+            labelled(by_day, "day", pl.col("date").cast(pl.String), "set"),
+            labelled(by_region, "region", pl.col("region"), "set"),
+        ]
+    )
     by_asset = places.drop_nulls("asset_path").join(add_up(daily, "object_key"), on="object_key")
-    by_type = by_type_per_week(by_day.filter(pl.col("folder") == OWN))
-    if len(by_type):
-        write_summary(by_type, folder / "dandiset_summary_by_asset_type_per_week.tsv")
-    write_kind(folder, "day", by_day, ["date"])
-    return (
-        write_kind(folder, "region", by_region, ["bytes_sent", "region"]),
-        write_kind(folder, "asset", by_asset, ["bytes_sent", "asset_path"]),
+    usage = pl.concat(
+        [
+            of_sets.join(sets, on="set").select("kind", "label", *COUNTED, "folder"),
+            labelled(by_asset, "asset", pl.col("asset_path"), "folder"),
+        ]
+    )
+    order = pl.when(pl.col("kind") == "day").then(0).otherwise("bytes_sent")
+    return Summaries(
+        add_up(usage, ["folder", "kind", "label"]).sort(
+            "folder", "kind", order, "label", descending=[False, False, True, False]
+        ),
+        by_type_per_week(by_day.join(sets.filter(pl.col("folder") == OWN), on="set")),
     )
 
 
-def write_kind(folder: Path, kind: str, usage: pl.DataFrame, order: list[str]) -> pl.DataFrame:
-    """Write one kind of summary, of a Dandiset and of each of its versions.
+def labelled(usage: pl.DataFrame, kind: str, label: pl.Expr, by: str) -> pl.DataFrame:
+    """Usage by `kind`, `label`, and another column."""
+    return usage.select(pl.lit(kind, KINDS).alias("kind"), label.alias("label"), *COUNTED, by)
+
+
+def write_summaries(folder: Path, made: Summaries) -> None:
+    """Write the summaries of a Dandiset, and those of each version in a folder in it."""
+    for name in made.usage["folder"].unique():
+        (folder / name).mkdir(exist_ok=True)
+    for name, kind, lines in lines_by(made.usage, ["folder", "kind"], ["label", *COUNTED]):
+        header = "\t".join([LABELS[kind], *COUNTED])
+        beginning = "dandiset" if name == OWN else "version"
+        path = folder / name / f"{beginning}_summary_by_{kind}.tsv"
+        path.write_text(f"{header}\n{lines}\n", "utf-8")
+    for _, text in texts(made.by_type.with_columns(folder=pl.lit(OWN)), "folder"):
+        path = folder / "dandiset_summary_by_asset_type_per_week.tsv"
+        path.write_text(text, "utf-8")
+
+
+def totals_of(dandiset: str, usage: pl.DataFrame, number_of_requesters: int) -> dict[str, Any]:
+    """The totals of a Dandiset; but for `undetermined` they have `by_version`.
 
     Args:
-        folder: The Dandiset's.
-        kind: `day`, `region` or `asset`.
-        usage: By `folder` and label.
-        order: By what it is sorted, the most `bytes_sent` first; the last is the label.
-
-    Returns:
-        The usage, a row for each folder and label.
+        dandiset: Its id.
+        usage: That of its `Summaries`.
+        number_of_requesters: As counted over all time.
     """
-    table = add_up(usage, ["folder", order[-1]]).sort(
-        "folder", *order, descending=[name == "bytes_sent" for name in ["folder", *order]]
-    )
-    for name, text in texts(table, "folder"):
-        (folder / name).mkdir(exist_ok=True)
-        beginning = "dandiset" if name == OWN else "version"
-        (folder / name / f"{beginning}_summary_by_{kind}.tsv").write_text(text, "utf-8")
-    return table
+    is_own, name = pl.col("folder") == OWN, pl.lit(dandiset).alias("dandiset")
+    regional = usage.filter(pl.col("kind") == "region", is_own)
+    regional = regional.select(name, *COUNTED, region="label")
+    found = totals_of_each(regional, {dandiset: number_of_requesters})[dandiset]
+    if dandiset != UNDETERMINED:
+        of_assets = usage.filter(pl.col("kind") == "asset", ~is_own)
+        of_versions = totals_by_version(of_assets.select(name, *COUNTED, version="folder"))
+        found["by_version"] = of_versions.get(dandiset, {})
+    return found
 
 
 def write_logs(
@@ -462,29 +535,24 @@ def main(
             `dandiset_totals.json`; per version `version_summary_by_{day,region,asset}.tsv` and the
             log of each asset. Only what has rows is there.
     """
-    objects = pl.read_parquet(activity)
-    placed = pl.read_parquet(assets)
-    versions = placed.filter(pl.col("version") != "")
+    objects = pl.scan_parquet(activity, schema=ACTIVITY).collect()
+    placed = pl.scan_parquet(assets, schema=PLACEMENTS).collect()
     source = Assigned(assigned, dandiset, objects["month"].unique().sort().to_list())
     daily, regional = source.usage("by_day", BY_DAY), source.usage("by_region", BY_REGION)
+    made = summaries(daily, regional, summarized(objects, placed))
 
     fresh = folder.with_name(f".{dandiset}.part")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    by_region, by_asset = write_summaries(fresh, daily, regional, summarized(objects, placed))
+    write_summaries(fresh, made)
     if asset_logs:
-        write_logs(fresh, source, objects, versions)
-    is_own = pl.col("folder") == OWN
-    of_dandiset = totals(by_region.filter(is_own), objects["number_of_requesters"][0])
-    if dandiset != UNDETERMINED:
-        of_versions = by_asset.filter(~is_own).rename({"folder": "version"})
-        of_versions = totals_by_version(of_versions.with_columns(dandiset=pl.lit(dandiset)))
-        of_dandiset["by_version"] = of_versions.get(dandiset, {})
-    write_json(fresh / "dandiset_totals.json", of_dandiset)
-    swap(fresh, folder)
-    log.info(
-        "%s: %d objects in %d versions", dandiset, len(objects), versions["version"].n_unique()
+        write_logs(fresh, source, objects, placed.filter(IN_VERSION))
+    write_json(
+        fresh / "dandiset_totals.json",
+        totals_of(dandiset, made.usage, objects["number_of_requesters"][0]),
     )
+    swap(fresh, folder)
+    log.info("%s: %d objects in %d versions", dandiset, len(objects), made.number_of_versions)
 
 
 if "snakemake" in globals():
