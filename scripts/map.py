@@ -315,11 +315,23 @@ REASONS = {
 
 def write_new(target: str, texts: Iterable[memoryview]) -> None:
     """Write a log to a file that is not there yet."""
+    # There are many logs, most of them small: a buffered file takes a tenth longer.
     file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    with os.fdopen(file, "wb") as log_file:
-        log_file.write(LOG_HEADER)
+    try:
+        begin = LOG_HEADER
         for text in texts:
-            log_file.write(text)
+            write_all(file, begin + text)
+            begin = b""
+        write_all(file, begin)
+    finally:
+        os.close(file)
+
+
+def write_all(file: int, content: bytes) -> None:
+    """Write to a file descriptor, which may take a part at a time."""
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(file, rest) :]
 
 
 def link_or_copy(first: str, target: str) -> None:
