@@ -20,7 +20,7 @@ rule bin:
     conda:
         CONDA
     resources:
-        mem_mb=by_size(500, 15, most=4000),
+        mem_mb=by_size(500, 15, most=3000),
         runtime=by_size(2, 0.02),
     script:
         "../scripts/bin.py"
