@@ -3,7 +3,7 @@
 Warns of days with many malformed lines, and fails where there are too many.
 
 NEEDS  reduced/{year}/{month}/{day}.json
-MAKES  reduced/{year}.tsv   the accounts of a year
+MAKES  accounting/{year}.tsv  the accounts of a year
        accounting.tsv
 
 Snakemake takes each input of a job against each job that it comes from, so that one job with all days
@@ -15,7 +15,7 @@ rule yearly_accounts:
     input:
         counts=days_of_year(f"{RESULTS}/reduced/{{year}}/{{month}}/{{day}}.json"),
     output:
-        accounts=f"{RESULTS}/reduced/{{year}}.tsv",
+        accounts=f"{RESULTS}/accounting/{{year}}.tsv",
     log:
         f"{RESULTS}/logs/yearly_accounts/{{year}}.log",
     benchmark:
@@ -28,7 +28,7 @@ rule yearly_accounts:
 
 rule accounting:
     input:
-        accounts=of_years(f"{RESULTS}/reduced/{{year}}.tsv"),
+        accounts=of_years(f"{RESULTS}/accounting/{{year}}.tsv"),
     output:
         accounting=f"{RESULTS}/accounting.tsv",
     log:

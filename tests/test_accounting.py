@@ -35,7 +35,7 @@ def account(folder: Path, day: str, **counts: int) -> Path:
 
 
 def gather(folder: Path, accounts: list[Path], **limits: float) -> pl.DataFrame:
-    year, table = folder / "reduced/2022.tsv", folder / "accounting.tsv"
+    year, table = folder / "accounting/2022.tsv", folder / "accounting.tsv"
     yearly_accounts.main(counts=accounts, accounts=year)
     accounting.main(accounts=[year], accounting=table, **LIMITS | limits)
     return pl.read_csv(table, separator="\t")

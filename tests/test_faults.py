@@ -62,7 +62,7 @@ def full(folder: Path, left: int = 0) -> Iterator[None]:
 
 STAGES = {
     "reduce": "reduce_all",
-    "yearly_accounts": "reduced/2022.tsv",
+    "yearly_accounts": "accounting/2022.tsv",
     "accounting": "accounting.tsv",
     "bin": "bin_all",
     "hash_addresses": "binned/2022-05.hashes.parquet",
