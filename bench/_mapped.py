@@ -23,7 +23,7 @@ from _tables import (
     write_table,
 )
 from _usage import add_up, asset_type
-from map import summarized, write_summaries
+from map import summaries, summarized, write_summaries
 from published_archive import WEIGHTS, places
 
 FIRST_DAY = pl.date(2019, 10, 1)
@@ -243,5 +243,5 @@ def write_dandiset(folder: Path, usage: pl.DataFrame, totals_of_it: dict[str, An
     if folder.name == UNDETERMINED:
         placed = placed.clear()
     daily, regional = (add_up(usage, ["object_key", label]) for label in ("date", "region"))
-    write_summaries(folder, daily, regional, summarized(owned, placed))
+    write_summaries(folder, summaries(daily, regional, summarized(owned, placed)))
     write_json(folder / "dandiset_totals.json", totals_of_it)
