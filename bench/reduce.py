@@ -22,9 +22,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from _measure import RUNS, on_cores
+from _measure import ROOT, RUNS, on_cores
 
-ROOT = Path(__file__).resolve().parent.parent
 GIGABYTES = float(os.environ.get("GIGABYTES", "2"))
 LARGE = float(os.environ.get("LARGE", "8"))
 OPERATION = "REST.GET.OBJECT"

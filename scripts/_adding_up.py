@@ -14,13 +14,9 @@ import numpy as np
 import polars as pl
 from _compiling import compiled, inlined, loading, values_of
 from _digests import FACTORS
-from _usage import DOWNLOAD, FIRST_DATE
+from _usage import COUNTED, DOWNLOAD, FIRST_DATE
 
-_COUNTS = [
-    ("bytes_sent", np.int64),
-    ("number_of_requests", np.int64),
-    ("number_of_downloads", np.int64),
-]
+_COUNTS = [(name, np.int64) for name in COUNTED]
 _OF_REGION = np.dtype(_COUNTS)
 _REGIONAL = np.dtype([("object", np.uint32), ("other", np.uint32), *_COUNTS])
 _DAILY = np.dtype([*_REGIONAL.descr, ("digest", np.uint64)])

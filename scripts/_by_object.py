@@ -18,8 +18,7 @@ import polars as pl
 from _compiling import compiled, inlined, loading, values_of
 from _tables import BINNED, REDUCED
 from _text_numbers import TextNumbers
-from nanoarrow import c_array_from_buffers, large_list, timestamp, uint16, uint32
-from nanoarrow import int64 as arrow_int64
+from nanoarrow import c_array_from_buffers, int64, large_list, timestamp, uint16, uint32
 
 _REQUEST = np.dtype(
     [
@@ -240,7 +239,7 @@ class _Columns(NamedTuple):
             .explode("end")
         )
         ends = np.concatenate([[0], rows["end"].to_numpy()])
-        types = (timestamp("ms", "UTC"), uint32(), arrow_int64(), uint16())
+        types = (timestamp("ms", "UTC"), uint32(), int64(), uint16())
         lists = {
             name: _lists(dtype, values, ends)
             for name, dtype, values in zip(self._fields, types, self, strict=True)
@@ -269,6 +268,16 @@ _BITS = 17
 """Of a time, that are looked at in one pass: that is a day in seconds."""
 _SECOND = 1000
 _BUCKETS = 1 << _BITS
+
+
+@inlined
+def _to_begins(sizes: np.ndarray) -> None:
+    """Put where each of several parts begins, one behind the other, in place of its size."""
+    begin = 0
+    for number in range(len(sizes)):
+        size = sizes[number]
+        sizes[number] = begin
+        begin += size
 
 
 @compiled
@@ -301,11 +310,7 @@ def _sort_times(
         buckets[:] = 0
         for row in range(len(times)):
             buckets[((times[row] // unit - first) >> shift) & (_BUCKETS - 1)] += 1
-        begin = 0
-        for bucket in range(_BUCKETS):
-            size = buckets[bucket]
-            buckets[bucket] = begin
-            begin += size
+        _to_begins(buckets)
         for place in range(len(times)):
             row = source[place]
             bucket = ((times[row] // unit - first) >> shift) & (_BUCKETS - 1)
@@ -344,11 +349,7 @@ def _sort(
     for row in range(len(objects)):
         objects[row] = rank[objects[row]]
         ends[objects[row]] += 1
-    begin = 0
-    for number in range(len(ends)):
-        size = ends[number]
-        ends[number] = begin
-        begin += size
+    _to_begins(ends)
     for row in order:
         request = run[ends[objects[row]]]
         ends[objects[row]] += 1

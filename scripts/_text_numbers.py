@@ -181,12 +181,8 @@ def _look_up(codes: np.ndarray, values: np.ndarray) -> None:
 def _word(text: np.ndarray, at: int, length: int) -> int:
     """Some bytes as one number, eight at most: eight are one step for a processor."""
     first, word = np.uint64(at), np.uint64(0)
-    if length == _WORD:
-        for i in range(np.uint64(_WORD)):
-            word |= np.uint64(text[first + i]) << (i << np.uint64(3))
-    else:
-        for i in range(np.uint64(length)):
-            word |= np.uint64(text[first + i]) << (i << np.uint64(3))
+    for i in range(np.uint64(length)):
+        word |= np.uint64(text[first + i]) << (i << np.uint64(3))
     return word
 
 

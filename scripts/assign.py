@@ -372,11 +372,12 @@ def main(
     )
     keys = rows["object_key"].unique(maintain_order=True)
     holders = Holders(keys, pl.read_parquet(routes))
-    sums = sums_of(rows["size"].sum(), holders, numbers, names)
+    size = rows["size"].sum()
+    sums = sums_of(size, holders, numbers, names)
     with folder_beside(assigned) as folder:
         runs = Runs(folder, by="holder")
         # Requests of a month that are to be put in order stay in memory, if it is not large.
-        at_once = PORTION if rows["size"].sum() > AT_ONCE else AT_ONCE
+        at_once = PORTION if size > AT_ONCE else AT_ONCE
         for chunk in chunks(binned, rows, at_once if asset_logs else SLICE):
             for part in slices(chunk):
                 sums.add(part)
