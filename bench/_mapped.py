@@ -22,7 +22,7 @@ from _tables import (
     UNDETERMINED,
     write_table,
 )
-from _usage import add_up, asset_type
+from _usage import add_up, asset_type, label_of_day, label_of_region
 from map import summaries, summarized, write_summaries
 from published_archive import WEIGHTS, places
 
@@ -163,7 +163,10 @@ def write_assigned(folder: Path, usage: pl.DataFrame) -> tuple[list[str], list[P
     )
     write_table(
         add_up(usage.lazy(), ["dandiset", "object_key"]).with_columns(
-            owner=pl.lit(True), digest=pl.lit(0, pl.UInt64)
+            first_date=FIRST_DAY,
+            last_date=FIRST_DAY,
+            owner=pl.lit(True),
+            digest=pl.lit(0, pl.UInt64),
         ),
         folder / "objects.parquet",
         DIGESTS,
@@ -236,12 +239,19 @@ def write_mapped(folder: Path, by_day: list[Path]) -> None:
 def write_dandiset(folder: Path, usage: pl.DataFrame, totals_of_it: dict[str, Any]) -> None:
     """Write the figures of a Dandiset."""
     folder.mkdir()
-    owned = usage.select("object_key", pl.lit(True).alias("owner")).unique()
+    regions = usage["region"].unique().sort()
+    activity = add_up(usage, "object_key").sort("object_key").with_columns(owner=pl.lit(True))
+    numbered = usage.join(activity.select("object_key").with_row_index("row"), on="object_key")
+    region = pl.col("region").cast(pl.Enum(regions)).to_physical()
+    by_label = pl.concat(
+        add_up(numbered.with_columns(label=label), ["row", "label"])
+        for label in (label_of_day(pl.col("date")), label_of_region(region))
+    )
     placed = usage.select(
         "object_key", "asset_path", version=pl.lit(""), path="asset_path"
     ).unique()
     if folder.name == UNDETERMINED:
         placed = placed.clear()
-    daily, regional = (add_up(usage, ["object_key", label]) for label in ("date", "region"))
-    write_summaries(folder, summaries(daily, regional, summarized(owned, placed)))
+    places = summarized(activity, placed)
+    write_summaries(folder, summaries(activity, by_label, regions, places))
     write_json(folder / "dandiset_totals.json", totals_of_it)

@@ -23,7 +23,7 @@ REQUESTS = 2_000_000
 DANDISETS = 1_000
 COPIED = {
     "binned": ("parquet", "ips.parquet", "hashes.parquet", "requesters.parquet"),
-    "assigned": ("by_day.parquet", "objects.parquet"),
+    "assigned": ("objects.parquet",),
 }
 """The tables of a month that are read, by their folders and the ends of their names."""
 
@@ -52,7 +52,7 @@ def assigned_month(folder: Path) -> None:
         objects=folder / "dandisets/objects.parquet",
         routed=folder / "lookup/routed.json",
     )
-    of_month = ("labels", "by_day", "by_region", "dandisets_by_day", "dandisets_by_region")
+    of_month = ("labels", "usage", "dandisets_by_day", "dandisets_by_region")
     run_main(
         "assign",
         binned=binned,

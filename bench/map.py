@@ -71,7 +71,7 @@ def measure(requests: int) -> None:
     tell("yardstick: Polars reads the bins", run([sys.executable, "-c", code]), requests)
     of_month = {
         name: folder / f"assigned/{MONTH}.{name}.parquet"
-        for name in ("labels", "by_day", "by_region", "dandisets_by_day", "dandisets_by_region")
+        for name in ("labels", "usage", "dandisets_by_day", "dandisets_by_region")
     }
     tables = {
         "objects": folder / f"assigned/{MONTH}.objects.parquet",

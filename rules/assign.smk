@@ -3,7 +3,7 @@
 NEEDS  binned/{year}-{month}.parquet, lookup/{year}-{month}.parquet, .regions.parquet
 MAKES  assigned/{year}-{month}.parquet          requests per Dandiset and object
        assigned/{year}-{month}.labels.parquet   what its region numbers mean
-       assigned/{year}-{month}.by_day.parquet, .by_region.parquet, .objects.parquet
+       assigned/{year}-{month}.usage.parquet, .objects.parquet
        assigned/{year}-{month}.dandisets_by_day.parquet, .dandisets_by_region.parquet
        binned/{year}-{month}.requesters.parquet   (private)
 """
@@ -17,8 +17,7 @@ rule assign:
     output:
         assigned=f"{RESULTS}/assigned/{{year}}-{{month}}.parquet",
         labels=f"{RESULTS}/assigned/{{year}}-{{month}}.labels.parquet",
-        by_day=f"{RESULTS}/assigned/{{year}}-{{month}}.by_day.parquet",
-        by_region=f"{RESULTS}/assigned/{{year}}-{{month}}.by_region.parquet",
+        usage=f"{RESULTS}/assigned/{{year}}-{{month}}.usage.parquet",
         dandisets_by_day=f"{RESULTS}/assigned/{{year}}-{{month}}.dandisets_by_day.parquet",
         dandisets_by_region=f"{RESULTS}/assigned/{{year}}-{{month}}.dandisets_by_region.parquet",
         objects=f"{RESULTS}/assigned/{{year}}-{{month}}.objects.parquet",

@@ -359,7 +359,7 @@ def results_of_run() -> list[str]:
         f"{RESULTS}/accounting.tsv",
         *(
             file
-            for end in ("", ".labels", ".by_day", ".by_region")
+            for end in ("", ".labels", ".usage")
             for file in of_months(f"{RESULTS}/assigned/{{year}}-{{month}}{end}.parquet")
         ),
         *(

@@ -14,12 +14,20 @@ import numpy as np
 import polars as pl
 from _compiling import compiled, inlined, loading, values_of
 from _digests import FACTORS
-from _usage import COUNTED, DOWNLOAD, FIRST_DATE
+from _usage import COUNTED, DOWNLOAD, FIRST_REGION, LABEL_OF_1970
 
 _COUNTS = [(name, np.int64) for name in COUNTED]
+_OF_DAY = np.dtype([("date", np.int64), *_COUNTS])
 _OF_REGION = np.dtype(_COUNTS)
-_REGIONAL = np.dtype([("object", np.uint32), ("other", np.uint32), *_COUNTS])
-_DAILY = np.dtype([*_REGIONAL.descr, ("digest", np.uint64)])
+_OF_OBJECT = np.dtype(
+    [
+        ("object", np.uint32),
+        *_COUNTS,
+        ("first_date", np.int32),
+        ("last_date", np.int32),
+        ("digest", np.uint64),
+    ]
+)
 
 
 class Loop:
@@ -44,33 +52,28 @@ class Loop:
             np.zeros((dandisets, bytes_of_users(1, len(region_of_ip))), np.uint8),
         )
         self._open = _Open.empty(len(hashes))
-        self._daily: list[pl.DataFrame] = []
-        self._regional: list[pl.DataFrame] = []
+        self._usage: list[pl.DataFrame] = []
+        self._objects: list[pl.DataFrame] = []
 
     def add(self, rows: pl.DataFrame) -> None:
         """Add a slice."""
         sizes = rows["status"].list.len().cast(pl.Int64)
         lists = ("timestamp", "ip", "bytes_sent", "status")
         columns = [values_of(rows[name].explode().to_physical()) for name in lists]
-        daily, regional = self._room(sizes.sum())
-        days, regions = _add(
-            _Rows(values_of(rows["object"]), values_of(sizes), *columns),
-            self._tables,
-            self._open,
-            daily,
-            regional,
-        )
-        self._keep(daily[:days], regional[:regions])
+        sums = self._room(len(rows), sizes.sum())
+        of_rows = _Rows(values_of(rows["object"]), values_of(sizes), *columns)
+        self._keep(sums, *_add(of_rows, self._tables, self._open, sums))
 
-    def daily(self) -> pl.DataFrame:
-        """Usage by object and day."""
+    def usage(self) -> pl.DataFrame:
+        """Usage by object and label."""
         self._end()
-        return pl.concat(self._daily)
+        return pl.concat(self._usage)
 
-    def regional(self) -> pl.DataFrame:
-        """Usage by object and region."""
+    def objects(self) -> pl.DataFrame:
+        """Usage by object."""
         self._end()
-        return pl.concat(self._regional)
+        dates = pl.col("first_date", "last_date").cast(pl.Date)
+        return pl.concat(self._objects).with_columns(dates)
 
     def requesters(self) -> pl.DataFrame:
         """Who used what."""
@@ -80,19 +83,23 @@ class Loop:
         return pl.DataFrame({"owning": owning, "ip": np.concatenate(ips)})
 
     def _end(self) -> None:
-        daily, regional = self._room(0)
-        days, regions = _close(self._open, daily, regional, 0, 0)
-        self._keep(daily[:days], regional[:regions])
+        sums = self._room(0, 0)
+        self._keep(sums, *_close(self._open, sums, 0, 0))
 
-    def _room(self, requests: int) -> tuple[np.ndarray, np.ndarray]:
-        """For what so many requests, and those of the object that is not yet added up, become."""
-        return np.empty(requests + 1, _DAILY), np.empty(
-            requests + len(self._open.regions), _REGIONAL
+    def _room(self, rows: int, requests: int) -> _Sums:
+        """For what these, and the object that is open, become at most."""
+        # Each request may be of a day and a region of its own.
+        labels = 2 * requests + 1 + len(self._open.regions)
+        label = [np.empty(labels, np.uint32) for _ in range(2)]
+        counts = [np.empty(labels, np.int64) for _ in COUNTED]
+        return _Sums(*label, *counts, np.empty(rows + 1, _OF_OBJECT))
+
+    def _keep(self, sums: _Sums, labels: int, objects: int) -> None:
+        columns = dict(zip(["object", "label", *COUNTED], sums, strict=False))
+        self._usage.append(
+            pl.DataFrame({name: column[:labels] for name, column in columns.items()})
         )
-
-    def _keep(self, daily: np.ndarray, regional: np.ndarray) -> None:
-        self._daily.append(pl.DataFrame(daily))
-        self._regional.append(pl.DataFrame(regional))
+        self._objects.append(pl.DataFrame(sums.objects[:objects]))
 
 
 def bytes_of_users(dandisets: int, ips: int) -> int:
@@ -121,12 +128,24 @@ class _Tables(NamedTuple):
     users: np.ndarray
 
 
+class _Sums(NamedTuple):
+    """Usage by object and label, column by column, and usage by object."""
+
+    object: np.ndarray
+    label: np.ndarray
+    bytes_sent: np.ndarray
+    number_of_requests: np.ndarray
+    number_of_downloads: np.ndarray
+    objects: np.ndarray
+
+
 class _Open(NamedTuple):
     """An object, of which more may follow: its last day, its regions, and a bit for each of them.
 
     There is none where the day has no requests.
     """
 
+    of_object: np.ndarray
     day: np.ndarray
     regions: np.ndarray
     seen: np.ndarray
@@ -135,7 +154,8 @@ class _Open(NamedTuple):
     def empty(cls, regions: int) -> _Open:
         """None yet."""
         return cls(
-            np.zeros(1, _DAILY),
+            np.zeros(1, _OF_OBJECT),
+            np.zeros(1, _OF_DAY),
             np.zeros(regions, _OF_REGION),
             np.zeros(regions // _BITS + 1, np.uint64),
         )
@@ -148,37 +168,51 @@ _DAY = 86_400_000
 
 
 @inlined
-def _close_day(day: np.ndarray, daily: np.ndarray, days: int) -> int:
+def _put(sums: _Sums, labels: int, number: int, label: int, counts: np.ndarray) -> int:
+    """Put a row of usage behind others, and count from 0 again. How many there are then."""
+    sums.object[labels] = number
+    sums.label[labels] = label
+    sums.bytes_sent[labels] = counts.bytes_sent
+    sums.number_of_requests[labels] = counts.number_of_requests
+    sums.number_of_downloads[labels] = counts.number_of_downloads
+    counts.bytes_sent = counts.number_of_requests = counts.number_of_downloads = 0
+    return labels + 1
+
+
+@inlined
+def _close_day(open_: _Open, sums: _Sums, labels: int) -> int:
+    day, of_object = open_.day[0], open_.of_object[0]
     if day.number_of_requests == 0:
-        return days
-    daily[days] = day
-    day.bytes_sent = day.number_of_requests = day.number_of_downloads = 0
-    day.digest = 0
-    return days + 1
+        return labels
+    if of_object.number_of_requests == 0:
+        of_object.first_date = day.date
+    of_object.last_date = day.date
+    of_object.bytes_sent += day.bytes_sent
+    of_object.number_of_requests += day.number_of_requests
+    of_object.number_of_downloads += day.number_of_downloads
+    return _put(sums, labels, of_object.object, day.date + LABEL_OF_1970, day)
 
 
 @compiled
-def _close(
-    open_: _Open, daily: np.ndarray, regional: np.ndarray, days: int, regions: int
-) -> tuple[int, int]:
-    """Put the rows of the object that is open behind others. How many there are of both then."""
-    days = _close_day(open_.day[0], daily, days)
+def _close(open_: _Open, sums: _Sums, labels: int, objects: int) -> tuple[int, int]:
+    """Put what the object that is open comes to behind others. How many rows there are then."""
+    labels = _close_day(open_, sums, labels)
+    of_object = open_.of_object[0]
+    if of_object.number_of_requests == 0:
+        return labels, objects
     for word in range(len(open_.seen)):
         bits, region = open_.seen[word], word * _BITS
         while bits != np.uint64(0):
             if bits & np.uint64(1):
-                counts, row = open_.regions[region], regional[regions]
-                row.object = open_.day[0].object
-                row.other = region
-                row.bytes_sent = counts.bytes_sent
-                row.number_of_requests = counts.number_of_requests
-                row.number_of_downloads = counts.number_of_downloads
-                counts.bytes_sent = counts.number_of_requests = counts.number_of_downloads = 0
-                regions += 1
+                label = region + FIRST_REGION
+                labels = _put(sums, labels, of_object.object, label, open_.regions[region])
             bits >>= np.uint64(1)
             region += 1
         open_.seen[word] = 0
-    return days, regions
+    sums.objects[objects] = of_object
+    of_object.bytes_sent = of_object.number_of_requests = of_object.number_of_downloads = 0
+    of_object.digest = 0
+    return labels, objects + 1
 
 
 @inlined
@@ -193,42 +227,38 @@ def _mixed(rows: _Rows, tables: _Tables, request: int, place: int, region: int) 
 
 
 @compiled
-def _add(
-    rows: _Rows, tables: _Tables, open_: _Open, daily: np.ndarray, regional: np.ndarray
-) -> tuple[int, int]:
-    """Add requests.
+def _add(rows: _Rows, tables: _Tables, open_: _Open, sums: _Sums) -> tuple[int, int]:
+    """Add requests up.
 
     Args:
         rows: `_Rows`.
         tables: `_Tables`.
         open_: `_Open`.
-        daily: Becomes the rows of objects and their days that are closed.
-        regional: The same of regions.
+        sums: Become those of objects, and of their days, that are closed.
 
     Returns:
-        How many there are of both.
+        How many rows of both kinds there are.
     """
-    days = regions = request = 0
-    day = open_.day[0]
+    labels = objects = request = 0
+    day, of_object = open_.day[0], open_.of_object[0]
     for row in range(len(rows.sizes)):
-        if rows.objects[row] != day.object:
-            days, regions = _close(open_, daily, regional, days, regions)
-            day.object = rows.objects[row]
-        users = tables.users[tables.owning[day.object]]
-        begin = (np.int64(day.other) + FIRST_DATE) * _DAY
+        if rows.objects[row] != of_object.object:
+            labels, objects = _close(open_, sums, labels, objects)
+            of_object.object = rows.objects[row]
+        users = tables.users[tables.owning[of_object.object]]
+        begin = day.date * _DAY
         for place in range(rows.sizes[row]):
             time, ip, size = rows.timestamp[request], rows.ip[request], rows.bytes_sent[request]
             if not begin <= time < begin + _DAY:
-                days = _close_day(day, daily, days)
-                date = time // _DAY
-                begin = date * _DAY
-                day.other = date - FIRST_DATE
+                labels = _close_day(open_, sums, labels)
+                day.date = time // _DAY
+                begin = day.date * _DAY
             region = tables.region_of_ip[ip]
             is_download = np.int64(rows.status[request] == DOWNLOAD)
             day.bytes_sent += size
             day.number_of_requests += 1
             day.number_of_downloads += is_download
-            day.digest += _mixed(rows, tables, request, place, region)
+            of_object.digest += _mixed(rows, tables, request, place, region)
             counts = open_.regions[region]
             counts.bytes_sent += size
             counts.number_of_requests += 1
@@ -236,7 +266,7 @@ def _add(
             open_.seen[region // _BITS] |= np.uint64(1) << np.uint64(region % _BITS)
             users[ip >> 3] |= np.uint8(1) << np.uint8(ip & 7)
             request += 1
-    return days, regions
+    return labels, objects
 
 
 def _load() -> None:
@@ -248,7 +278,7 @@ def _load() -> None:
             schema={"object": pl.UInt32, **{name: pl.List(of) for name, of in lists.items()}}
         )
     )
-    loop.daily()
+    loop.usage()
 
 
 with loading():

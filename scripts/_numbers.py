@@ -42,3 +42,12 @@ def first_of(pairs: Column) -> Column:
 def second_of(pairs: Column) -> Column:
     """The second number of pairs."""
     return (pairs % HIGH).cast(pl.UInt32)
+
+
+def apart(pairs: pl.DataFrame, first: str, second: str) -> pl.DataFrame:
+    """A table with the numbers of its `pair`, named as said, in place of it."""
+    return pairs.select(
+        first_of(pl.col("pair")).alias(first),
+        second_of(pl.col("pair")).alias(second),
+        pl.exclude("pair"),
+    ).rechunk()

@@ -30,27 +30,13 @@ def texts(table: pl.DataFrame, by: str) -> Iterator[tuple[str, str]]:
     """
     columns = [name for name in table.columns if name != by]
     header = "\t".join(columns)
-    for name, lines in lines_by(table, [by], columns):
-        yield name, f"{header}\n{lines}\n"
-
-
-def lines_by(table: pl.DataFrame, by: list[str], columns: list[str]) -> Iterator[tuple[str, ...]]:
-    """The lines of several small summaries.
-
-    Args:
-        table: The rows of all of them, no value null: texts, dates and integers.
-        by: The columns by which they are told apart.
-        columns: What the lines hold.
-
-    Yields:
-        The values of `by`, and the lines, without the end of the last one.
-    """
-    return (
-        table.select(*by, line=pl.concat_str(columns, separator="\t"))
+    lines = (
+        table.select(by, line=pl.concat_str(columns, separator="\t"))
         .group_by(by, maintain_order=True)
         .agg(pl.col("line").str.join("\n"))
-        .iter_rows()
     )
+    for name, rows in lines.iter_rows():
+        yield name, f"{header}\n{rows}\n"
 
 
 def read_summary(path: Path) -> pl.DataFrame:

@@ -86,23 +86,36 @@ ASSIGNED = pl.Schema(
 )
 """`region` is the row index in the month's region labels."""
 LABELS = pl.Schema({"region": pl.String})
-PER_OBJECT = {"dandiset": pl.String, "object_key": pl.String, "owner": pl.Boolean}
-BY_DAY = pl.Schema({**PER_OBJECT, "date": pl.Date, **COUNTS})
-BY_REGION = pl.Schema({**PER_OBJECT, "region": pl.String, **COUNTS})
+USAGE = pl.Schema({"dandiset": pl.String, "object": pl.UInt32, "label": pl.UInt32, **COUNTS})
+"""Usage by object and day, and by object and region.
+
+`object` is the number of the object's row among those of the Dandiset in the month's `DIGESTS`, and
+`label` a day, or a region by its row index in the month's region labels: see `_usage`.
+"""
 DANDISETS_BY_DAY = pl.Schema(
     {"dandiset": pl.String, "asset_type": pl.String, "date": pl.Date, **COUNTS}
 )
 """Of what the Dandiset owns."""
 DANDISETS_BY_REGION = pl.Schema({"dandiset": pl.String, "region": pl.String, **COUNTS})
 """Of what the Dandiset owns."""
-DIGESTS = pl.Schema({**PER_OBJECT, **COUNTS, "digest": pl.UInt64})
+DIGESTS = pl.Schema(
+    {
+        "dandiset": pl.String,
+        "object_key": pl.String,
+        "owner": pl.Boolean,
+        **COUNTS,
+        "first_date": pl.Date,
+        "last_date": pl.Date,
+        "digest": pl.UInt64,
+    }
+)
 REQUESTERS = pl.Schema({"dandiset": pl.String, "ip": pl.UInt32})
 ACTIVITY = pl.Schema(
     {
         "object_key": pl.String,
         "owner": pl.Boolean,
         "month": pl.String,
-        "number_of_requests": pl.Int64,
+        **COUNTS,
         "digest": pl.UInt64,
         "number_of_requesters": pl.Int64,
     }
@@ -158,7 +171,7 @@ def write_table(
     schema: pl.Schema,
     *,
     row_group_size: int | None = None,
-    compression_level: int = 1,
+    compression: str = "zstd",
 ) -> None:
     """Write a table as Parquet once its columns are those of its contract.
 
@@ -167,7 +180,7 @@ def write_table(
         path: Where to.
         schema: The contract.
         row_group_size: Rows per row group, where readers skip by them.
-        compression_level: Of Zstandard.
+        compression: `zstd`, or `lz4`, which takes a third more room, and a quarter less time.
 
     Raises:
         ContractError: A column is missing or of another type.
@@ -185,8 +198,8 @@ def write_table(
     with replacing(path) as beside, beside.open("wb") as file:
         table.select(schema.names()).sink_parquet(
             file,
-            compression="zstd",
-            compression_level=compression_level,
+            compression=compression,
+            compression_level=1 if compression == "zstd" else None,
             row_group_size=row_group_size,
             data_page_size=DATA_PAGE_SIZE,
             maintain_order=True,

@@ -9,13 +9,18 @@ import polars as pl
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 """Polars is quicker with small tables where they are data frames."""
+Column = TypeVar("Column", pl.Expr, pl.Series)
 
 COUNTED = ("bytes_sent", "number_of_requests", "number_of_downloads")
 DOWNLOAD = 200
 """The status of a download. A range request has 206; of a Zarr store this counts chunks."""
 
-FIRST_DATE = -(1 << 31)
-"""The number of the earliest date of all, from which days are counted to have positive numbers."""
+LABEL_OF_1970 = 1 << 30
+FIRST_REGION = 1 << 31
+"""What usage is added up by, a day or a region, is a *label*: a number below 2**32.
+
+A day's is `LABEL_OF_1970` and the days since 1970-01-01, a region's `FIRST_REGION` and its number.
+"""
 
 
 def counts() -> list[pl.Expr]:
@@ -25,6 +30,38 @@ def counts() -> list[pl.Expr]:
         pl.len().cast(pl.Int64).alias("number_of_requests"),
         (pl.col("status") == DOWNLOAD).sum().cast(pl.Int64).alias("number_of_downloads"),
     ]
+
+
+def label_of_day(date: pl.Expr) -> pl.Expr:
+    """The label of a date."""
+    return (date.to_physical().cast(pl.Int64) + LABEL_OF_1970).cast(pl.UInt32)
+
+
+def label_of_region(number: Column) -> Column:
+    """The label of a region, by its number."""
+    return number.cast(pl.UInt32) + pl.lit(FIRST_REGION, pl.UInt32)
+
+
+def day_of(label: pl.Expr) -> pl.Expr:
+    """The `date` that a label stands for."""
+    return (label.cast(pl.Int64) - LABEL_OF_1970).cast(pl.Int32).cast(pl.Date).alias("date")
+
+
+def region_of(label: pl.Expr, regions: pl.Series) -> pl.Expr:
+    """The `region` that a label stands for.
+
+    Args:
+        label: Of a region.
+        regions: By number.
+    """
+    return pl.lit(regions).gather(label - FIRST_REGION).alias("region")
+
+
+def renumbered(label: pl.Expr, numbers: pl.Series) -> pl.Expr:
+    """Labels with other numbers of the regions: of each by the one that it has."""
+    region = (label.cast(pl.Int64) - FIRST_REGION).clip(0)
+    other = label_of_region(pl.lit(numbers).gather(region))
+    return pl.when(label < FIRST_REGION).then(label).otherwise(other).alias("label")
 
 
 def add_up(usage: Frame, by: str | Sequence[str]) -> Frame:

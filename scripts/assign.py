@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-import _threads  # noqa: F401
+import _before_polars  # noqa: F401
 import polars as pl
 from _digests import label_hashes, mixed
 from _lists import looked_up
 from _log import logging_to
-from _numbers import first_of, pair, second_of
+from _numbers import apart, pair
 from _runs import (
     AT_ONCE,
     PORTION,
@@ -22,8 +22,6 @@ from _runs import (
 from _tables import (
     ASSIGNED,
     BINNED,
-    BY_DAY,
-    BY_REGION,
     DANDISETS_BY_DAY,
     DANDISETS_BY_REGION,
     DIGESTS,
@@ -31,16 +29,27 @@ from _tables import (
     REQUESTERS,
     ROUTES,
     UNDETERMINED,
+    USAGE,
     from_frames,
     write_table,
 )
-from _usage import FIRST_DATE, OTHER_TYPE, counts
+from _usage import (
+    COUNTED,
+    FIRST_REGION,
+    OTHER_TYPE,
+    add_up,
+    counts,
+    day_of,
+    label_of_day,
+    label_of_region,
+    region_of,
+)
 
 log = logging.getLogger(__name__)
 
 SLICE = 4_000_000
 """Requests that are taken out of their lists at once."""
-ROW_GROUP_SIZE_OF_USAGE = 1 << 14
+ROW_GROUP_SIZE_OF_USAGE = 1 << 15
 """Of tables without lists, so that a Dandiset's job reads little of what is not its own."""
 ROOM_FOR_USERS = 256 << 20
 """Bytes; who used which Dandiset is noted in a table with a bit for each pair up to this size."""
@@ -86,13 +95,13 @@ class Holders:
         self.of_objects = of_objects.select("object", "holder")
 
     def usage(self, usage: pl.DataFrame) -> pl.DataFrame:
-        """Usage by holder and another number.
+        """Usage by holder and label.
 
         Args:
-            usage: Usage by `object` and `other`, sorted, a row for both.
+            usage: Usage by `object` and `label`, sorted, a row for both.
 
         Returns:
-            `holder`, `other` and the usage, by both.
+            `holder`, `label` and the counts, by both.
         """
         objects = usage.select(pl.col("object").rle()).unnest("object")
         held = (
@@ -109,54 +118,70 @@ class Holders:
             0, rows["holder"]
         )
         unknown = held.filter(~is_known)["row"].explode()
-        of_unknown = (
-            usage.select(pl.exclude("object").gather(unknown))
-            .group_by("other")
-            .agg(pl.all().sum())
-            .sort("other")
-            .select(pl.lit(self.undetermined, pl.UInt32).alias("holder"), pl.all())
+        of_unknown = add_up(usage.select(pl.exclude("object").gather(unknown)), "label").sort(
+            "label"
         )
-        return pl.concat([of_known, of_unknown])
+        holder = pl.lit(self.undetermined, pl.UInt32).alias("holder")
+        return pl.concat([of_known, of_unknown.select(holder, pl.all())])
 
-    def named(self, usage: pl.DataFrame) -> pl.DataFrame:
-        """Usage with the columns of `table` in place of `holder`."""
-        names = self.table.select(pl.all().gather(usage["holder"]))
-        return pl.concat([names, usage.drop("holder")], how="horizontal")
+    def objects(self, objects: pl.DataFrame) -> pl.DataFrame:
+        """Usage by holder.
 
-    def of_dandisets(self, usage: pl.DataFrame, by: list[str]) -> pl.DataFrame:
+        Args:
+            objects: Usage by `object`.
+
+        Returns:
+            `holder`, the columns of `DIGESTS`, by holder.
+        """
+        of_holders = (
+            objects.join(self.of_objects, on="object")
+            .group_by("holder")
+            .agg(
+                pl.col(*COUNTED, "digest").sum(),
+                pl.col("first_date").min(),
+                pl.col("last_date").max(),
+            )
+            .sort("holder")
+        )
+        names = self.table.select(pl.all().gather(of_holders["holder"]))
+        return pl.concat([names, of_holders], how="horizontal")
+
+    def of_dandisets(self, usage: pl.DataFrame) -> pl.DataFrame:
         """What usage comes to for the Dandisets that own the objects.
 
         Args:
-            usage: By `holder` and `other`.
-            by: Columns of `table`.
+            usage: By `holder` and `label`.
 
         Returns:
-            These, `other` and the usage, by both.
+            `dandiset`, `asset_type`, `label` and the counts, by the first three.
         """
+        by = ["dandiset", "asset_type"]
         groups = self.table.select(by).unique().sort(by)
         numbered = self.table.join(groups.with_row_index("group"), on=by, maintain_order="left")
-        of_holder = numbered.select(pl.all().gather(usage["holder"]))
-        owned = (
-            usage.lazy()
-            .select(pl.exclude("holder", "other"), pair=pair(of_holder["group"], usage["other"]))
-            .filter(of_holder["owner"])
-            .group_by("pair")
-            .agg(pl.all().sum())
-            .sort("pair")
-            .collect()
-        )
-        summed = apart(owned, "group", "other")
-        names = groups.select(pl.all().gather(summed["group"]))
-        return pl.concat([names, summed.drop("group")], how="horizontal")
+        of_holder = numbered.select(pl.col("group", "owner").gather(usage["holder"]))
+        return summed(usage, of_holder["group"], groups, of_holder["owner"])
 
 
-def apart(pairs: pl.DataFrame, first: str, second: str) -> pl.DataFrame:
-    """A table with the numbers of its `pair`, named as said, in place of it."""
-    return pairs.select(
-        first_of(pl.col("pair")).alias(first),
-        second_of(pl.col("pair")).alias(second),
-        pl.exclude("pair"),
-    ).rechunk()
+def summed(
+    usage: pl.DataFrame, group: pl.Series, groups: pl.DataFrame, counted: pl.Series | None = None
+) -> pl.DataFrame:
+    """Usage by group and label.
+
+    Args:
+        usage: `label`, the counts.
+        group: The number of the group of each row.
+        groups: What the groups are, by number.
+        counted: Which rows count; else all.
+
+    Returns:
+        The columns of `groups`, `label` and the counts, in the order of the groups.
+    """
+    rows = usage.lazy().select(*COUNTED, pair=pair(group, usage["label"]))
+    rows = rows if counted is None else rows.filter(counted)
+    sums = apart(add_up(rows, "pair").sort("pair").collect(), "group", "label")
+    return pl.concat([groups.select(pl.all().gather(sums["group"])), sums], how="horizontal").drop(
+        "group"
+    )
 
 
 def chunks(binned: Path, rows: pl.DataFrame, at_once: int) -> Iterator[pl.DataFrame]:
@@ -207,11 +232,11 @@ class Sums(Protocol):
     def add(self, rows: pl.DataFrame) -> None:
         """Add a slice of the bins, in their order: `object`, and the lists of `BINNED`."""
 
-    def daily(self) -> pl.DataFrame:
-        """`object`, `other`, a number of a day, the counts, `digest`: a row for both, sorted."""
+    def usage(self) -> pl.DataFrame:
+        """`object`, `label`, the counts: a row for each day and region of an object, sorted."""
 
-    def regional(self) -> pl.DataFrame:
-        """`object`, `other`, the number of a region, the counts: a row for both, sorted."""
+    def objects(self) -> pl.DataFrame:
+        """`object`, the counts, `first_date`, `last_date`, `digest`: a row an object, sorted."""
 
     def requesters(self) -> pl.DataFrame:
         """`owning`, the number of a Dandiset, `ip`: who used what it owns, sorted."""
@@ -244,7 +269,7 @@ class Expressions:
             .lazy()
             .with_columns(region=pl.lit(self._region_of_ip).gather(pl.col("ip")))
         )
-        date = pl.col("timestamp").dt.date().to_physical().cast(pl.Int64) - FIRST_DATE
+        day = label_of_day(pl.col("timestamp").dt.date())
         owning = pl.lit(self._owning).gather(pl.col("object"))
         daily, regional, requesters = pl.collect_all(
             [
@@ -253,12 +278,14 @@ class Expressions:
                 requests.select(
                     "bytes_sent",
                     "status",
-                    pair=pair(pl.col("object"), date).set_sorted(),
+                    pair=pair(pl.col("object"), day).set_sorted(),
                     digest=self._mixed,
                 )
                 .group_by("pair")
                 .agg(*counts(), pl.col("digest").sum()),
-                requests.group_by(pair=pair(pl.col("object"), pl.col("region"))).agg(counts()),
+                requests.group_by(
+                    pair=pair(pl.col("object"), label_of_region(pl.col("region")))
+                ).agg(counts()),
                 requests.select(pair=pair(owning, pl.col("ip"))).unique(),
             ]
         )
@@ -266,24 +293,32 @@ class Expressions:
         self._regional.append(regional)
         self._requesters.append(requesters)
 
-    def daily(self) -> pl.DataFrame:
-        """Usage by object and day."""
-        return self._summed(self._daily)
+    def usage(self) -> pl.DataFrame:
+        """Usage by object and label."""
+        # What is sorted is added up quickly; there are about as many pairs as rows.
+        parts = [part.select("pair", *COUNTED) for part in (*self._daily, *self._regional)]
+        sums = pl.concat(parts).lazy().sort("pair").group_by("pair", maintain_order=True)
+        return apart(sums.agg(pl.all().sum()).collect(), "object", "label")
 
-    def regional(self) -> pl.DataFrame:
-        """Usage by object and region."""
-        return self._summed(self._regional)
+    def objects(self) -> pl.DataFrame:
+        """Usage by object."""
+        date = day_of(pl.col("label"))
+        return (
+            apart(pl.concat(self._daily), "object", "label")
+            .group_by("object")
+            .agg(
+                pl.col(COUNTED).sum(),
+                first_date=date.min(),
+                last_date=date.max(),
+                digest=pl.col("digest").sum(),
+            )
+            .sort("object")
+        )
 
     def requesters(self) -> pl.DataFrame:
         """Who used what."""
         pairs = pl.concat(self._requesters).lazy().unique().collect().sort("pair")
         return apart(pairs, "owning", "ip")
-
-    @staticmethod
-    def _summed(parts: list[pl.DataFrame]) -> pl.DataFrame:
-        # What is sorted is added up quickly; there are about as many pairs as rows.
-        sums = pl.concat(parts).lazy().sort("pair").group_by("pair", maintain_order=True)
-        return apart(sums.agg(pl.all().sum()).collect(), "object", "other")
 
 
 def sums_of(requests: int, holders: Holders, region_of_ip: pl.Series, labels: pl.Series) -> Sums:
@@ -322,6 +357,21 @@ def named(rows: pl.DataFrame, holders: Holders) -> pl.DataFrame:
     return rows.with_columns(names.select(pl.all().gather(rows["holder"])))
 
 
+def numbered(usage: pl.DataFrame, holders: pl.DataFrame) -> pl.DataFrame:
+    """`USAGE`, of usage by holder and label.
+
+    Args:
+        usage: Of these holders, by holder.
+        holders: Usage of each: `holder`, `DIGESTS`.
+    """
+    names = holders.select(
+        "dandiset", object=pl.int_range(pl.len(), dtype=pl.UInt32).over("dandiset")
+    )
+    return pl.concat(
+        [names.select(pl.all().gather(usage["holder"].rle_id())), usage], how="horizontal"
+    )
+
+
 def main(
     *,
     binned: Path,
@@ -329,8 +379,7 @@ def main(
     regions: Path,
     assigned: Path,
     labels: Path,
-    by_day: Path,
-    by_region: Path,
+    usage: Path,
     dandisets_by_day: Path,
     dandisets_by_region: Path,
     objects: Path,
@@ -346,8 +395,7 @@ def main(
         assigned: Where the requests go, by Dandiset and object: `ASSIGNED`, sorted. Those of
             `undetermined` are only counted. Without asset logs it has no rows.
         labels: Where the region labels go in the order of their numbers: `LABELS`.
-        by_day: Usage by Dandiset, object and day: `BY_DAY`, sorted.
-        by_region: Usage by Dandiset, object and region: `BY_REGION`, sorted.
+        usage: Usage by Dandiset, object, and day or region: `USAGE`, sorted.
         dandisets_by_day: Usage of what a Dandiset owns by asset type and day: `DANDISETS_BY_DAY`,
             sorted.
         dandisets_by_region: The same by region: `DANDISETS_BY_REGION`, sorted.
@@ -390,27 +438,29 @@ def main(
             ASSIGNED,
             row_group_size=ROW_GROUP_SIZE_OF_LARGE_MONTH if runs.several else ROW_GROUP_SIZE,
         )
-    daily, regional = holders.usage(sums.daily()), holders.usage(sums.regional())
-    date = (pl.col("other").cast(pl.Int64) + FIRST_DATE).cast(pl.Int32).cast(pl.Date).alias("date")
-    region = pl.lit(names).gather(pl.col("other")).alias("region")
+    of_holders = holders.objects(sums.objects())
+    write_table(of_holders, objects, DIGESTS, row_group_size=ROW_GROUP_SIZE_OF_USAGE)
+    by_label = holders.usage(sums.usage())
     write_table(
-        holders.named(daily).with_columns(date),
-        by_day,
-        BY_DAY,
+        numbered(by_label, of_holders),
+        usage,
+        USAGE,
         row_group_size=ROW_GROUP_SIZE_OF_USAGE,
+        compression="lz4",
     )
+    of_dandisets = holders.of_dandisets(by_label)
+    label = pl.col("label")
+    daily, regional = (
+        of_dandisets.filter(x) for x in (label < FIRST_REGION, label >= FIRST_REGION)
+    )
+    write_table(daily.with_columns(day_of(label)), dandisets_by_day, DANDISETS_BY_DAY)
+    dandisets = regional.select(pl.col("dandiset").unique(maintain_order=True))
+    regional = summed(regional, regional["dandiset"].rle_id(), dandisets)
     write_table(
-        holders.named(regional).with_columns(region),
-        by_region,
-        BY_REGION,
-        row_group_size=ROW_GROUP_SIZE_OF_USAGE,
+        regional.with_columns(region_of(label, names)),
+        dandisets_by_region,
+        DANDISETS_BY_REGION,
     )
-    of_dandisets = holders.of_dandisets(daily, ["dandiset", "asset_type"]).with_columns(date)
-    write_table(of_dandisets, dandisets_by_day, DANDISETS_BY_DAY)
-    of_dandisets = holders.of_dandisets(regional, ["dandiset"]).with_columns(region)
-    write_table(of_dandisets, dandisets_by_region, DANDISETS_BY_REGION)
-    of_holders = daily.drop("other").group_by("holder", maintain_order=True).agg(pl.all().sum())
-    write_table(holders.named(of_holders), objects, DIGESTS)
     dandiset = pl.lit(holders.dandisets).gather(pl.col("owning")).alias("dandiset")
     write_table(sums.requesters().with_columns(dandiset), requesters, REQUESTERS)
     log.info("%s: %d objects", binned, len(keys))
@@ -424,8 +474,7 @@ if "snakemake" in globals():
             regions=Path(snakemake.input.regions),
             assigned=Path(snakemake.output.assigned),
             labels=Path(snakemake.output.labels),
-            by_day=Path(snakemake.output.by_day),
-            by_region=Path(snakemake.output.by_region),
+            usage=Path(snakemake.output.usage),
             dandisets_by_day=Path(snakemake.output.dandisets_by_day),
             dandisets_by_region=Path(snakemake.output.dandisets_by_region),
             objects=Path(snakemake.output.objects),

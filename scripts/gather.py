@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-import _threads  # noqa: F401
+import _before_polars  # noqa: F401
 import polars as pl
 from _files import write_json
 from _log import logging_to
@@ -56,7 +56,7 @@ def count_requesters(
 def activity_of(months: list[str], objects: list[Path], requesters: pl.DataFrame) -> pl.DataFrame:
     """Every Dandiset's objects by month, with the digest of their requests: `ACTIVITY`, sorted."""
     tables = [
-        pl.scan_parquet(path).with_columns(month=pl.lit(month))
+        pl.scan_parquet(path).drop("first_date", "last_date").with_columns(month=pl.lit(month))
         for month, path in zip(months, objects, strict=True)
     ]
     if not tables:

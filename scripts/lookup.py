@@ -16,7 +16,7 @@ from pathlib import Path
 
 import polars as pl
 from _log import UserError
-from _tables import BINNED, BY_DAY, OBJECTS
+from _tables import BINNED, DIGESTS, OBJECTS
 from _usage import COUNTED, DOWNLOAD
 
 DANDISET = re.compile(r"[0-9]{6}|undetermined")
@@ -66,30 +66,26 @@ def scan_months(results: Path, folder: str, end: str, schema: pl.Schema) -> pl.L
     return pl.scan_parquet([results / folder / name for name in months], schema=schema)
 
 
-def days_of_dandisets(results: Path, dandisets: Sequence[str]) -> pl.LazyFrame:
-    """The days of usage of what some Dandisets own: `BY_DAY`."""
-    return scan_months(results, "assigned", ".by_day.parquet", BY_DAY).filter(
+def owned_by(results: Path, dandisets: Sequence[str]) -> pl.LazyFrame:
+    """The usage by month of the objects that some Dandisets own: `DIGESTS`."""
+    return scan_months(results, "assigned", ".objects.parquet", DIGESTS).filter(
         "owner", pl.col("dandiset").is_in(dandisets)
     )
 
 
-def add_days_up(days: pl.LazyFrame, name: str) -> pl.DataFrame:
+def add_months_up(months: pl.LazyFrame, name: str) -> pl.DataFrame:
     """Usage by Dandiset or object, most bytes first.
 
     Args:
-        days: `BY_DAY`.
+        months: Usage by month: `name`, the counts, `first_date`, `last_date`.
         name: `dandiset` or `object_key`.
 
     Returns:
         `name`, the counts, `first_date`, `last_date`.
     """
     return (
-        days.group_by(name)
-        .agg(
-            pl.col(COUNTED).sum(),
-            first_date=pl.col("date").min(),
-            last_date=pl.col("date").max(),
-        )
+        months.group_by(name)
+        .agg(pl.col(COUNTED).sum(), pl.col("first_date").min(), pl.col("last_date").max())
         .rename({name: "name"})
         .sort("bytes_sent", "name", descending=[True, False])
         .collect()
@@ -97,34 +93,29 @@ def add_days_up(days: pl.LazyFrame, name: str) -> pl.DataFrame:
 
 
 def usage_of_owned(results: Path, keys: Sequence[str]) -> pl.DataFrame:
-    """Usage of those of some objects that a Dandiset owns, from their usage by day."""
+    """Usage of those of some objects that a Dandiset owns, from their usage by month."""
     listed = results / "dandisets/objects.parquet"
     objects = pl.scan_parquet(listed) if listed.exists() else pl.LazyFrame(schema=OBJECTS)
     owners = objects.filter("owner", pl.col("object_key").is_in(keys)).collect()
     if owners.is_empty():
         return pl.DataFrame()
     # By Dandiset, as the rows are sorted, so that most of them need not be read.
-    days = days_of_dandisets(results, owners["dandiset"].unique().to_list())
-    return add_days_up(days.filter(pl.col("object_key").is_in(keys)), "object_key")
+    owned = owned_by(results, owners["dandiset"].unique().to_list())
+    return add_months_up(owned.filter(pl.col("object_key").is_in(keys)), "object_key")
 
 
 def usage_of_bins(results: Path, keys: Sequence[str]) -> pl.DataFrame:
     """Usage of any objects, from their bins."""
     bins = scan_months(results, "binned", ".parquet", BINNED)
-    return (
-        bins.filter(pl.col("object_key").is_in(keys))
-        .select(
-            name="object_key",
-            bytes_sent=pl.col("bytes_sent").list.sum(),
-            number_of_requests=pl.col("timestamp").list.len().cast(pl.Int64),
-            number_of_downloads=pl.col("status").list.count_matches(DOWNLOAD).cast(pl.Int64),
-            first_date=pl.col("timestamp").list.min().dt.date(),
-            last_date=pl.col("timestamp").list.max().dt.date(),
-        )
-        .group_by("name")
-        .agg(pl.col(COUNTED).sum(), pl.col("first_date").min(), pl.col("last_date").max())
-        .collect()
+    months = bins.filter(pl.col("object_key").is_in(keys)).select(
+        "object_key",
+        bytes_sent=pl.col("bytes_sent").list.sum(),
+        number_of_requests=pl.col("timestamp").list.len().cast(pl.Int64),
+        number_of_downloads=pl.col("status").list.count_matches(DOWNLOAD).cast(pl.Int64),
+        first_date=pl.col("timestamp").list.min().dt.date(),
+        last_date=pl.col("timestamp").list.max().dt.date(),
     )
+    return add_months_up(months, "object_key")
 
 
 def usage_of(results: Path, names: Sequence[str]) -> pl.DataFrame:
@@ -137,7 +128,7 @@ def usage_of(results: Path, names: Sequence[str]) -> pl.DataFrame:
     keys = [name for name in names if name not in dandisets]
     parts = []
     if dandisets:
-        parts.append(add_days_up(days_of_dandisets(results, dandisets), "dandiset"))
+        parts.append(add_months_up(owned_by(results, dandisets), "dandiset"))
     if keys:
         owned = usage_of_owned(results, keys)
         others = set(keys).difference(owned["name"]) if len(owned) else set(keys)
@@ -175,7 +166,7 @@ def main(arguments: list[str] | None = None) -> None:
         usage = usage_of(options.results, names)
         if options.objects and not usage.is_empty():
             dandisets = [name for name in usage["name"] if DANDISET.fullmatch(name)]
-            objects = add_days_up(days_of_dandisets(options.results, dandisets), "object_key")
+            objects = add_months_up(owned_by(options.results, dandisets), "object_key")
             usage = pl.concat([usage, objects])
     except UserError as error:
         sys.exit(str(error))

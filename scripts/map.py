@@ -11,22 +11,31 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import _threads  # noqa: F401
+import _before_polars  # noqa: F401
 import polars as pl
 from _files import swap, write_json
 from _log import logging_to
-from _summaries import lines_by, texts, totals_by_version, totals_of_each
+from _numbers import apart, pair
+from _summaries import texts, totals_by_version, totals_of_each, write_summary
 from _tables import (
     ACTIVITY,
     ASSIGNED,
-    BY_DAY,
-    BY_REGION,
     PLACEMENTS,
     TIMESTAMP,
     UNDETERMINED,
+    USAGE,
     inside,
 )
-from _usage import COUNTED, add_up, asset_type, by_type_per_week
+from _usage import (
+    COUNTED,
+    FIRST_REGION,
+    add_up,
+    asset_type,
+    by_type_per_week,
+    day_of,
+    region_of,
+    renumbered,
+)
 
 log = logging.getLogger(__name__)
 
@@ -42,29 +51,51 @@ ROWS_OF_LISTS = 16
 IN_VERSION = pl.col("version") != ""
 """Whether an asset is in a version; others stood in one once."""
 LISTS = ("timestamp", "bytes_sent", "region")
-LABELS = {"day": "date", "region": "region", "asset": "asset_path"}
-"""The first column of each kind of summary."""
-KINDS = pl.Enum(list(LABELS))
 
 
 class Assigned:
     """What the months of a Dandiset's activity hold of it."""
 
-    def __init__(self, folder: Path, dandiset: str, months: list[str]) -> None:
+    def __init__(self, folder: Path, dandiset: str, activity: pl.DataFrame) -> None:
+        """Args are the folder of the assigned months, the Dandiset, and its `ACTIVITY`."""
         self._folder = folder
         self._dandiset = dandiset
-        self._months = months
+        rows = activity.with_row_index("row").group_by("month").agg("row").sort("month")
+        self._months = rows["month"].to_list()
+        self._rows = rows["row"]
+        self._labels = [
+            pl.read_parquet(folder / f"{month}.labels.parquet")["region"] for month in self._months
+        ]
 
-    def usage(self, kind: str, schema: pl.Schema) -> pl.DataFrame:
-        """Usage by object and `kind`, `by_day` or `by_region`, of all months, without the owner."""
-        paths = [self._folder / f"{month}.{kind}.parquet" for month in self._months]
-        of_dandiset = pl.col("dandiset") == self._dandiset
-        usage = pl.scan_parquet(paths, schema=schema).filter(of_dandiset)
-        return usage.select(pl.exclude("dandiset", "owner")).collect()
+    def regions(self) -> pl.Series:
+        """The regions of all months, by the number that they have in `usage`; in text order."""
+        if len(self._labels) == 1:
+            return self._labels[0]
+        return pl.concat(self._labels).unique().sort()
+
+    def usage(self) -> pl.DataFrame:
+        """Usage by object and month, and by day or region.
+
+        Returns:
+            `row`, the number of the row of `ACTIVITY`, `label`, and the counts.
+        """
+        of_all = pl.Enum(self.regions())
+        parts = []
+        for month, rows, labels in zip(self._months, self._rows, self._labels, strict=True):
+            label = pl.col("label")
+            if len(self._months) > 1:
+                label = renumbered(label, labels.cast(of_all).to_physical())
+            part = pl.scan_parquet(self._folder / f"{month}.usage.parquet", schema=USAGE)
+            parts.append(
+                part.filter(pl.col("dandiset") == self._dandiset)
+                .select(pl.lit(rows).gather("object").alias("row"), label, *COUNTED)
+                .collect()
+            )
+        return pl.concat(parts)
 
     def labels(self) -> pl.Series:
         """The region labels of all months, one month after the other."""
-        return pl.concat(self._labels_of_months())
+        return pl.concat(self._labels)
 
     def requests(self, objects: pl.Series) -> pl.DataFrame:
         """The requests of some objects, which follow each other in the Dandiset.
@@ -90,7 +121,7 @@ class Assigned:
         """The requests of one object, about `size` at a time, window after window of time.
 
         Yields:
-            What `requests` returns, taken out of its lists, in the order of time.
+            What `requests` returns, without the key, taken out of its lists, in the order of time.
         """
         spans = pl.concat(
             self._spans(rows, object_key).with_columns(month=month)
@@ -119,12 +150,12 @@ class Assigned:
                 row, last = found["row"].min(), found["row"].max()
                 parts.append(
                     rows.slice(row, last - row + 1)
-                    .select("object_key", *LISTS, labels=pl.lit(labels, pl.UInt32))
+                    .select(*LISTS, labels=pl.lit(labels, pl.UInt32))
                     .collect()
                     .explode(LISTS)
                     .filter(inside(begin, end))
                 )
-            yield in_time_order(pl.concat(parts))
+            yield in_time_order(pl.concat(parts).with_columns(object=pl.lit(0)))
 
     def _spans(self, rows: pl.LazyFrame, object_key: str) -> pl.DataFrame:
         """The rows of an object in a month: `row`, `first` and `last` time, `size`."""
@@ -149,7 +180,7 @@ class Assigned:
 
     def _rows_of_months(self) -> list[tuple[pl.LazyFrame, int]]:
         """Each month's `ASSIGNED`, and the place of its labels in `labels()`."""
-        lengths = [len(labels) for labels in self._labels_of_months()]
+        lengths = [len(labels) for labels in self._labels]
         return [
             (
                 pl.scan_parquet(self._folder / f"{month}.parquet", schema=ASSIGNED),
@@ -158,31 +189,25 @@ class Assigned:
             for number, month in enumerate(self._months)
         ]
 
-    def _labels_of_months(self) -> list[pl.Series]:
-        return [
-            pl.read_parquet(self._folder / f"{month}.labels.parquet")["region"]
-            for month in self._months
-        ]
-
 
 def in_time_order(requests: pl.DataFrame) -> pl.DataFrame:
     """Requests by object and time, those of the same time as they came.
 
     Args:
-        requests: `object_key`, by which they are sorted, and `timestamp`.
+        requests: `object`, a number by which they are sorted, and `timestamp`.
     """
-    time, key = pl.col("timestamp"), pl.col("object_key").rle_id()
-    back = (time.diff().dt.total_milliseconds() < 0) & (key.diff() == 0)
+    time, key = pl.col("timestamp").to_physical(), pl.col("object")
+    back = (time < time.shift()) & (key == key.shift())
     if not requests.select(back.any()).item():
         return requests
-    return requests.sort("object_key", "timestamp", maintain_order=True)
+    return requests.sort("object", "timestamp", maintain_order=True)
 
 
 @cache
 def times_of_day() -> pl.Series:
-    """`T00:00:00`, …: the text of each second of a day."""
+    """`T00:00:00` and a tab, …: the text of each second of a day."""
     second = pl.int_range(86_400)
-    return pl.select(pl.from_epoch(second).dt.strftime("T%H:%M:%S")).to_series()
+    return pl.select(pl.from_epoch(second).dt.strftime("T%H:%M:%S\t")).to_series()
 
 
 def log_lines(requests: pl.DataFrame, labels: pl.Series) -> pl.Series:
@@ -203,10 +228,8 @@ def log_lines(requests: pl.DataFrame, labels: pl.Series) -> pl.Series:
         pl.concat_str(
             pl.lit(dates).gather(day - first),
             pl.lit(times_of_day()).gather(second - day.cast(pl.Int64) * 86_400),
-            pl.lit("\t"),
             "bytes_sent",
-            pl.lit("\t"),
-            pl.lit(labels).gather(pl.col("region") + pl.col("labels")),
+            pl.lit("\t" + labels).gather(pl.col("region") + pl.col("labels")),
         )
     ).to_series()
 
@@ -231,36 +254,29 @@ def portions(activity: pl.DataFrame, size: int) -> Iterator[pl.Series]:
 
 
 def objects_of(rows: pl.DataFrame, size: int) -> Iterator[pl.DataFrame]:
-    """Rows with lists, by object key: whole objects of about `size` requests at a time."""
-    objects = (
-        rows.lazy()
-        .group_by("object_key", maintain_order=True)
-        .agg(pl.len(), requests=pl.col("timestamp").list.len().sum().cast(pl.Int64))
-        .with_columns(part=pl.col("requests").cum_sum() // size)
-        .group_by("part", maintain_order=True)
-        .agg(pl.col("len").sum())
-        .collect()
-    )
+    """Rows with lists, by `object`: whole objects of about `size` requests at a time."""
+    requests = pl.col("timestamp").list.len().cast(pl.Int64)
+    objects = rows.group_by("object", maintain_order=True).agg(pl.len(), requests=requests.sum())
+    parts = objects.group_by(pl.col("requests").cum_sum() // size, maintain_order=True)
     done = 0
-    for count in objects["len"]:
+    for count in parts.agg(pl.col("len").sum())["len"]:
         yield rows[done : done + count]
         done += count
 
 
 def texts_of_objects(rows: pl.DataFrame, labels: pl.Series) -> Iterator[tuple[str, memoryview]]:
     """Each object key of some rows, which are by object key, and the lines of its log."""
-    for part in objects_of(rows, SLICE):
-        requests = in_time_order(part.explode(LISTS))
-        lines = log_lines(requests, labels)
+    requests = pl.col("timestamp").list.len().cast(pl.Int64)
+    for part in objects_of(rows.with_columns(object=pl.col("object_key").rle_id()), SLICE):
+        lines = log_lines(in_time_order(part.drop("object_key").explode(LISTS)), labels)
         text = as_text(lines)
-        ends = (
-            requests.select("object_key", size=lines.str.len_bytes().cast(pl.Int64) + 1)
-            .group_by("object_key", maintain_order=True)
-            .agg(pl.col("size").sum())
-            .with_columns(end=pl.col("size").cum_sum())
-        )
-        for key, size, end in ends.iter_rows():
-            yield key, text[end - size : end]
+        ends = (lines.str.len_bytes().cast(pl.Int64) + 1).cum_sum()
+        objects = part.group_by("object_key", maintain_order=True).agg(requests.sum())
+        end = ends.gather(objects["timestamp"].cum_sum() - 1)
+        begin = 0
+        for key, upto in zip(objects["object_key"], end, strict=True):
+            yield key, text[begin:upto]
+            begin = upto
 
 
 def texts_of_object(windows: Iterable[pl.DataFrame], labels: pl.Series) -> Iterator[memoryview]:
@@ -405,108 +421,100 @@ def in_same_folders(places: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     )
 
 
-def set_of(keys: pl.Series, members: pl.DataFrame) -> pl.Series:
-    """The `set` of each object key; null of one that is in none.
-
-    Args:
-        keys: Those that are equal mostly follow each other, so that few have to be looked up.
-        members: `object_key`, `set`.
-    """
-    runs = keys.rle().struct.unnest()
-    sets = runs.join(
-        members, left_on="value", right_on="object_key", how="left", maintain_order="left"
-    )
-    return sets["set"].gather(keys.rle_id())
-
-
 class Summaries(NamedTuple):
-    """The summaries of a Dandiset and of its versions.
+    """The summaries of a Dandiset and of its versions, in the order in which they are written.
 
     Attributes:
-        usage: `folder`, which is `OWN` or a version, `kind`, one of `LABELS`, `label`, and the
-            counts, in the order in which they are written.
+        by_day: `folder`, which is `OWN` or a version, `date`, as text, and the counts.
+        by_region: The same with `region`.
+        by_asset: The same with `asset_path`.
         by_type: Bytes per week and asset type of what the Dandiset owns.
     """
 
-    usage: pl.DataFrame
+    by_day: pl.DataFrame
+    by_region: pl.DataFrame
+    by_asset: pl.DataFrame
     by_type: pl.DataFrame
 
-    @property
-    def number_of_versions(self) -> int:
-        """How many versions have usage."""
-        return self.usage.filter(pl.col("folder") != OWN)["folder"].n_unique()
 
-
-def summaries(daily: pl.DataFrame, regional: pl.DataFrame, places: pl.DataFrame) -> Summaries:
+def summaries(
+    activity: pl.DataFrame, usage: pl.DataFrame, regions: pl.Series, places: pl.DataFrame
+) -> Summaries:
     """Add up the summaries of a Dandiset and of each of its versions.
 
     Args:
-        daily: Usage by object and date.
-        regional: Usage by object and region.
+        activity: `object_key` and the counts.
+        usage: By `row` of the activity, and `label`.
+        regions: By number.
         places: What `summarized` returns.
     """
     members, sets = in_same_folders(places)
-    by_day, by_region = (
-        add_up(usage.with_columns(set_of(usage["object_key"], members)), ["set", label])
-        for usage, label in ((daily, "date"), (regional, "region"))
+    set_of_row = activity.join(members, on="object_key", how="left", maintain_order="left")["set"]
+    # What is in no set has none here, and is joined to nothing below.
+    in_set = usage.select(*COUNTED, pair=pair(pl.lit(set_of_row).gather("row"), pl.col("label")))
+    of_sets = apart(add_up(in_set, "pair"), "set", "label")
+    in_folder = of_sets.join(sets, on="set").select(
+        *COUNTED, pair=pair(pl.col("folder").to_physical(), pl.col("label"))
     )
-    of_sets = pl.concat(
-        [
-            labelled(by_day, "day", pl.col("date").cast(pl.String), "set"),
-            labelled(by_region, "region", pl.col("region"), "set"),
-        ]
+    of_folders = apart(add_up(in_folder, "pair").sort("pair"), "folder", "label").with_columns(
+        pl.col("folder").cat.to(places["folder"].dtype)
     )
-    by_asset = places.drop_nulls("asset_path").join(add_up(daily, "object_key"), on="object_key")
-    usage = pl.concat(
-        [
-            of_sets.join(sets, on="set").select("kind", "label", *COUNTED, "folder"),
-            labelled(by_asset, "asset", pl.col("asset_path"), "folder"),
-        ]
-    )
-    order = pl.when(pl.col("kind") == "day").then(0).otherwise("bytes_sent")
+    is_day, label = pl.col("label") < FIRST_REGION, pl.col("label")
+    by_asset = places.drop_nulls("asset_path").join(add_up(activity, "object_key"), on="object_key")
+    of_assets = add_up(by_asset, ["folder", "asset_path"]).sort("asset_path")
+    owned_daily = of_sets.filter(is_day).join(sets.filter(pl.col("folder") == OWN), on="set")
     return Summaries(
-        add_up(usage, ["folder", "kind", "label"]).sort(
-            "folder", "kind", order, "label", descending=[False, False, True, False]
+        of_folders.filter(is_day).select("folder", day_of(label).cast(pl.String), *COUNTED),
+        most_bytes_first(
+            of_folders.filter(~is_day).select("folder", region_of(label, regions), *COUNTED)
         ),
-        by_type_per_week(by_day.join(sets.filter(pl.col("folder") == OWN), on="set")),
+        most_bytes_first(of_assets),
+        by_type_per_week(owned_daily.with_columns(day_of(label))),
     )
 
 
-def labelled(usage: pl.DataFrame, kind: str, label: pl.Expr, by: str) -> pl.DataFrame:
-    """Usage by `kind`, `label`, and another column."""
-    return usage.select(pl.lit(kind, KINDS).alias("kind"), label.alias("label"), *COUNTED, by)
+def most_bytes_first(usage: pl.DataFrame) -> pl.DataFrame:
+    """Usage by bytes; what has as many stays in its order."""
+    return usage.sort("bytes_sent", descending=True, maintain_order=True)
 
 
-def write_summaries(folder: Path, made: Summaries) -> None:
-    """Write the summaries of a Dandiset, and those of each version in a folder in it."""
-    for name in made.usage["folder"].unique():
-        (folder / name).mkdir(exist_ok=True)
-    for name, kind, lines in lines_by(made.usage, ["folder", "kind"], ["label", *COUNTED]):
-        header = "\t".join([LABELS[kind], *COUNTED])
-        beginning = "dandiset" if name == OWN else "version"
-        path = folder / name / f"{beginning}_summary_by_{kind}.tsv"
-        path.write_text(f"{header}\n{lines}\n", "utf-8")
-    for _, text in texts(made.by_type.with_columns(folder=pl.lit(OWN)), "folder"):
-        path = folder / "dandiset_summary_by_asset_type_per_week.tsv"
-        path.write_text(text, "utf-8")
+def write_summaries(folder: Path, made: Summaries) -> int:
+    """Write the summaries of a Dandiset, and those of each version in a folder in it.
+
+    Returns:
+        How many versions have usage.
+    """
+    names = {OWN}
+    for kind, usage in (
+        ("day", made.by_day),
+        ("region", made.by_region),
+        ("asset", made.by_asset),
+    ):
+        for name, text in texts(usage, "folder"):
+            if name not in names:
+                (folder / name).mkdir(exist_ok=True)
+                names.add(name)
+            beginning = "dandiset" if name == OWN else "version"
+            (folder / name / f"{beginning}_summary_by_{kind}.tsv").write_text(text, "utf-8")
+    if not made.by_type.is_empty():
+        write_summary(made.by_type, folder / "dandiset_summary_by_asset_type_per_week.tsv")
+    return len(names - {OWN})
 
 
-def totals_of(dandiset: str, usage: pl.DataFrame, number_of_requesters: int) -> dict[str, Any]:
+def totals_of(dandiset: str, made: Summaries, number_of_requesters: int) -> dict[str, Any]:
     """The totals of a Dandiset; but for `undetermined` they have `by_version`.
 
     Args:
         dandiset: Its id.
-        usage: That of its `Summaries`.
+        made: Its summaries.
         number_of_requesters: As counted over all time.
     """
     is_own, name = pl.col("folder") == OWN, pl.lit(dandiset).alias("dandiset")
-    regional = usage.filter(pl.col("kind") == "region", is_own)
-    regional = regional.select(name, *COUNTED, region="label")
-    found = totals_of_each(regional, {dandiset: number_of_requesters})[dandiset]
+    owned = made.by_region.filter(is_own).with_columns(name)
+    found = totals_of_each(owned, {dandiset: number_of_requesters})[dandiset]
     if dandiset != UNDETERMINED:
-        of_assets = usage.filter(pl.col("kind") == "asset", ~is_own)
-        of_versions = totals_by_version(of_assets.select(name, *COUNTED, version="folder"))
-        found["by_version"] = of_versions.get(dandiset, {})
+        of_assets = made.by_asset.filter(~is_own).select(name, *COUNTED, version="folder")
+        found["by_version"] = totals_by_version(of_assets).get(dandiset, {})
     return found
 
 
@@ -547,24 +555,27 @@ def main(
             `dandiset_totals.json`; per version `version_summary_by_{day,region,asset}.tsv` and the
             log of each asset. Only what has rows is there.
     """
-    objects = pl.scan_parquet(activity, schema=ACTIVITY).collect()
-    placed = pl.scan_parquet(assets, schema=PLACEMENTS).collect()
-    source = Assigned(assigned, dandiset, objects["month"].unique().sort().to_list())
-    daily, regional = source.usage("by_day", BY_DAY), source.usage("by_region", BY_REGION)
-    made = summaries(daily, regional, summarized(objects, placed))
+    objects, placed = pl.collect_all(
+        [
+            pl.scan_parquet(activity, schema=ACTIVITY),
+            pl.scan_parquet(assets, schema=PLACEMENTS),
+        ]
+    )
+    source = Assigned(assigned, dandiset, objects)
+    made = summaries(objects, source.usage(), source.regions(), summarized(objects, placed))
 
     fresh = folder.with_name(f".{dandiset}.part")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    write_summaries(fresh, made)
+    versions = write_summaries(fresh, made)
     if asset_logs:
         write_logs(fresh, source, objects, placed.filter(IN_VERSION))
     write_json(
         fresh / "dandiset_totals.json",
-        totals_of(dandiset, made.usage, objects["number_of_requesters"][0]),
+        totals_of(dandiset, made, objects["number_of_requesters"][0]),
     )
     swap(fresh, folder)
-    log.info("%s: %d objects in %d versions", dandiset, len(objects), made.number_of_versions)
+    log.info("%s: %d objects in %d versions", dandiset, len(objects), versions)
 
 
 if "snakemake" in globals():

@@ -1,5 +1,6 @@
 """What a month's requests add up to: by expressions, by the compiled loop, and in plain Python."""
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -10,7 +11,6 @@ import polars as pl
 import pytest
 from _digests import FACTORS, label_hashes
 from _tables import ROUTES, TIMESTAMP
-from _usage import FIRST_DATE
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -60,7 +60,8 @@ class Month(NamedTuple):
     def expected(self) -> dict[str, list[tuple]]:
         """What the requests add up to."""
         hashes = label_hashes(LABELS).to_list()
-        daily, regional = defaultdict(lambda: [0, 0, 0, 0]), defaultdict(lambda: [0, 0, 0])
+        usage, objects = defaultdict(lambda: [0, 0, 0]), defaultdict(lambda: [0, 0, 0, 0])
+        days = defaultdict(set)
         users = set()
         for row in self.rows:
             for place, request in enumerate(row):
@@ -69,13 +70,18 @@ class Month(NamedTuple):
                 what = request.bytes_sent * FACTORS["bytes_sent"]
                 what += request.status * FACTORS["status"] + hashes[region]
                 counts = [request.bytes_sent, 1, int(request.status == 200)]
-                day = request.timestamp // DAY - FIRST_DATE
-                add(daily[request.object, day], [*counts, when * what])
-                add(regional[request.object, region], counts)
+                day = request.timestamp // DAY
+                days[request.object].add(dt.date(1970, 1, 1) + dt.timedelta(days=day))
+                for label in ((1 << 30) + day, (1 << 31) + region):
+                    add(usage[request.object, label], counts)
+                add(objects[request.object], [*counts, when * what])
                 users.add((self.owning[request.object], request.ip))
         return {
-            "daily": [(*of, *sums[:3], sums[3] % 2**64) for of, sums in sorted(daily.items())],
-            "regional": [(*of, *sums) for of, sums in sorted(regional.items())],
+            "usage": [(*of, *sums) for of, sums in sorted(usage.items())],
+            "objects": [
+                (of, *sums[:3], min(days[of]), max(days[of]), sums[3] % 2**64)
+                for of, sums in sorted(objects.items())
+            ],
             "requesters": sorted(users),
         }
 
@@ -135,12 +141,12 @@ def test_a_month_adds_up(way: str, month: Month):
     for begin in range(0, len(bins) or 1, month.at_once):
         sums.add(bins[begin : begin + month.at_once])
     counted = ["bytes_sent", "number_of_requests", "number_of_downloads"]
-    daily, regional, requesters = sums.daily(), sums.regional(), sums.requesters()
-    assert daily.columns == ["object", "other", *counted, "digest"]
-    assert regional.columns == ["object", "other", *counted]
+    usage, objects, requesters = sums.usage(), sums.objects(), sums.requesters()
+    assert usage.columns == ["object", "label", *counted]
+    assert objects.columns == ["object", *counted, "first_date", "last_date", "digest"]
     assert {
-        "daily": daily.rows(),
-        "regional": regional.rows(),
+        "usage": usage.rows(),
+        "objects": objects.rows(),
         "requesters": requesters.select("owning", "ip").rows(),
     } == month.expected()
 

@@ -487,8 +487,7 @@ def test_only_the_months_that_changed_are_written(tmp_path: Path):
 OUTPUTS = (
     "assigned",
     "labels",
-    "by_day",
-    "by_region",
+    "usage",
     "dandisets_by_day",
     "dandisets_by_region",
     "objects",
@@ -526,7 +525,24 @@ def assigned(
         asset_logs=True,
         **outputs,
     )
-    return {name: pl.read_parquet(path).rows() for name, path in outputs.items()}
+    made = {name: pl.read_parquet(path).rows() for name, path in outputs.items()}
+    return {**made, "usage": told(made)}
+
+
+def told(made: Mapping[str, list[tuple]]) -> list[tuple]:
+    """What usage tells: the Dandiset and object, the date or region, and the counts."""
+    keys = {
+        dandiset: [row[1] for row in made["objects"] if row[0] == dandiset]
+        for dandiset in {row[0] for row in made["objects"]}
+    }
+    usage = []
+    for dandiset, number, label, *counted in made["usage"]:
+        if label < 1 << 31:
+            what = dt.date(1970, 1, 1) + dt.timedelta(days=label - (1 << 30))
+        else:
+            (what,) = made["labels"][label - (1 << 31)]
+        usage.append((dandiset, keys[dandiset][number], what, *counted))
+    return usage
 
 
 WHERE = {"192.0.2.9": "US/Ohio", "192.0.2.10": "DE", "-": "unknown"}
@@ -537,17 +553,15 @@ def test_requests_go_to_every_dandiset_that_holds_the_object(tmp_path: Path):
     assert made["labels"] == [("DE",), ("US/Ohio",)]
     of_a = (A, [at("04:00:00")] * 2, [20, 30], [0, 1])
     assert made["assigned"] == [("000002", *of_a), ("000003", *of_a)]
-    assert made["by_day"] == [
-        ("000002", A, True, DAY, 50, 2, 1),
-        ("000003", A, False, DAY, 50, 2, 1),
-        ("undetermined", "", True, DAY, 10, 1, 1),
-    ]
-    assert made["by_region"] == [
-        ("000002", A, True, "DE", 20, 1, 0),
-        ("000002", A, True, "US/Ohio", 30, 1, 1),
-        ("000003", A, False, "DE", 20, 1, 0),
-        ("000003", A, False, "US/Ohio", 30, 1, 1),
-        ("undetermined", "", True, "US/Ohio", 10, 1, 1),
+    assert made["usage"] == [
+        ("000002", A, DAY, 50, 2, 1),
+        ("000002", A, "DE", 20, 1, 0),
+        ("000002", A, "US/Ohio", 30, 1, 1),
+        ("000003", A, DAY, 50, 2, 1),
+        ("000003", A, "DE", 20, 1, 0),
+        ("000003", A, "US/Ohio", 30, 1, 1),
+        ("undetermined", "", DAY, 10, 1, 1),
+        ("undetermined", "", "US/Ohio", 10, 1, 1),
     ]
     assert made["dandisets_by_day"] == [
         ("000002", "Video", DAY, 50, 2, 1),
@@ -558,10 +572,10 @@ def test_requests_go_to_every_dandiset_that_holds_the_object(tmp_path: Path):
         ("000002", "US/Ohio", 30, 1, 1),
         ("undetermined", "US/Ohio", 10, 1, 1),
     ]
-    assert [row[:6] for row in made["objects"]] == [
-        ("000002", A, True, 50, 2, 1),
-        ("000003", A, False, 50, 2, 1),
-        ("undetermined", "", True, 10, 1, 1),
+    assert [row[:-1] for row in made["objects"]] == [
+        ("000002", A, True, 50, 2, 1, DAY, DAY),
+        ("000003", A, False, 50, 2, 1, DAY, DAY),
+        ("undetermined", "", True, 10, 1, 1, DAY, DAY),
     ]
     assert made["requesters"] == [("000002", 0), ("000002", 1), ("undetermined", 1)]
 
@@ -569,8 +583,12 @@ def test_requests_go_to_every_dandiset_that_holds_the_object(tmp_path: Path):
 def test_what_nobody_holds_is_undetermined_and_one(tmp_path: Path):
     made = assigned(tmp_path, THREE, [], WHERE)
     assert made["assigned"] == []
-    assert made["by_day"] == [("undetermined", "", True, DAY, 60, 3, 2)]
-    assert [row[:6] for row in made["objects"]] == [("undetermined", "", True, 60, 3, 2)]
+    assert made["usage"] == [
+        ("undetermined", "", DAY, 60, 3, 2),
+        ("undetermined", "", "DE", 20, 1, 0),
+        ("undetermined", "", "US/Ohio", 40, 2, 2),
+    ]
+    assert [row[:-1] for row in made["objects"]] == [("undetermined", "", True, 60, 3, 2, DAY, DAY)]
 
 
 def test_an_object_of_several_rows_is_one_object(tmp_path: Path):
@@ -580,7 +598,7 @@ def test_an_object_of_several_rows_is_one_object(tmp_path: Path):
     assert [row[3] for row in pieces["assigned"]] == [[20], [30]]
     for name in set(OUTPUTS) - {"assigned", "objects"}:
         assert pieces[name] == whole[name]
-    assert [row[:6] for row in pieces["objects"]] == [row[:6] for row in whole["objects"]]
+    assert [row[:-1] for row in pieces["objects"]] == [row[:-1] for row in whole["objects"]]
 
 
 def test_a_large_month_is_assigned_as_a_small_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -686,12 +704,15 @@ def gathered(folder: Path, months: Mapping[str, Mapping[str, list[tuple]]]) -> d
 
 
 JANUARY = {
-    "objects": [("000002", A, True, 50, 5, 4, 111), ("undetermined", "", True, 10, 1, 0, 112)],
+    "objects": [
+        ("000002", A, True, 50, 5, 4, DAY, DAY, 111),
+        ("undetermined", "", True, 10, 1, 0, DAY, DAY, 112),
+    ],
     "requesters": [("000002", 0), ("000002", 1), ("undetermined", 0)],
     "hashes": [(b"x",), (b"y",)],
 }
 FEBRUARY = {
-    "objects": [("000002", A, True, 70, 7, 6, 222)],
+    "objects": [("000002", A, True, 70, 7, 6, DAY, DAY, 222)],
     "requesters": [("000002", 0), ("000002", 1)],
     "hashes": [(b"w",), (b"x",)],
 }
@@ -706,7 +727,10 @@ def test_a_dandiset_gets_what_all_months_have_of_it(tmp_path: Path):
     }
     activity = pl.read_parquet(tmp_path / "activity/000002.parquet")
     assert activity.schema == ACTIVITY
-    assert activity.rows() == [(A, True, "2022-01", 5, 111, 3), (A, True, "2022-02", 7, 222, 3)]
+    assert activity.rows() == [
+        (A, True, "2022-01", 50, 5, 4, 111, 3),
+        (A, True, "2022-02", 70, 7, 6, 222, 3),
+    ]
     assets = pl.read_parquet(tmp_path / "activity/000002.assets.parquet")
     assert assets.schema == PLACEMENTS
     assert assets.rows() == [(A, "a.nwb", "draft", "a.nwb")]
@@ -718,7 +742,7 @@ def test_only_the_dandisets_that_changed_are_written(tmp_path: Path):
     times = {path: path.stat().st_mtime_ns for path in paths}
     changed = {
         **JANUARY,
-        "objects": [JANUARY["objects"][0], ("undetermined", "", True, 10, 1, 0, 113)],
+        "objects": [JANUARY["objects"][0], (*JANUARY["objects"][1][:-1], 113)],
     }
     gathered(tmp_path, {"2022-01": changed})
     now = {path: path.stat().st_mtime_ns for path in paths}
@@ -783,7 +807,9 @@ def mapped(folder: Path, placements: Iterable[tuple], *, asset_logs: bool = True
             path.rename(path.with_name(f"{name}.parquet"))
     mapping.main(
         dandiset="000002",
-        activity=written(folder / "activity.parquet", ACTIVITY, (A, True, "2022-05", 3, 1, 2)),
+        activity=written(
+            folder / "activity.parquet", ACTIVITY, (A, True, "2022-05", 60, 3, 2, 1, 2)
+        ),
         assets=written(
             folder / "assets.parquet",
             PLACEMENTS,
@@ -908,7 +934,9 @@ def test_logs_are_in_the_order_of_time_whatever_is_in_memory_at_once(
                 source = folder / f"{number}/{output}.parquet"
                 (folder / "assigned").mkdir(exist_ok=True)
                 source.rename(folder / f"assigned/2022-0{number}{kind}.parquet")
-            activity += [(row[1], True, f"2022-0{number}", row[4], 0, 1) for row in made["objects"]]
+            activity += [
+                (row[1], True, f"2022-0{number}", *row[3:6], 0, 1) for row in made["objects"]
+            ]
             for time, ip, key, size, _ in timed:
                 region = f"{number * 7 % 5}/{WHERE[ip]}"
                 right.setdefault(key, []).append((f"{time:%Y-%m-%dT%H:%M:%S}", str(size), region))
@@ -930,12 +958,29 @@ def test_logs_are_in_the_order_of_time_whatever_is_in_memory_at_once(
             log = (folder / f"mapped/000002/draft/{paths[key]}.tsv").read_text().splitlines()
             in_order = sorted(rows, key=lambda row: row[0])
             assert log == ["timestamp\tbytes_sent\tregion", *map("\t".join, in_order)]
+        everything = [row for rows in right.values() for row in rows]
+        for kind, of_row in (
+            ("day", lambda row: row[0][:10]),
+            ("region", lambda row: row[2]),
+        ):
+            table = folder / f"mapped/000002/dandiset_summary_by_{kind}.tsv"
+            version = folder / f"mapped/000002/draft/version_summary_by_{kind}.tsv"
+            assert table.read_text() == version.read_text()
+            told_of = [line.split("\t") for line in table.read_text().splitlines()[1:]]
+            groups = {
+                label: [int(row[1]) for row in everything if of_row(row) == label]
+                for label in map(of_row, everything)
+            }
+            assert sorted(told_of) == [
+                [label, str(sum(sizes)), str(len(sizes)), str(len(sizes))]
+                for label, sizes in sorted(groups.items())
+            ]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
 def test_portions_hold_every_object_once(size: int):
     keys = ["a", "b", "c", "d"]
-    activity = frame(ACTIVITY, *((key, True, "2022-05", 1, 0, 1) for key in keys + keys[:2]))
+    activity = frame(ACTIVITY, *((key, True, "2022-05", 0, 1, 1, 0, 1) for key in keys + keys[:2]))
     portions = [portion.to_list() for portion in mapping.portions(activity, size)]
     assert [key for portion in portions for key in portion] == keys
 
