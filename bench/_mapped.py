@@ -148,7 +148,7 @@ def path_of(asset: str) -> pl.Expr:
 
 def write_assigned(folder: Path, usage: pl.DataFrame) -> tuple[list[str], list[Path]]:
     """Write each month's usage by Dandiset and day; returns the months and the files."""
-    typed = usage.lazy().with_columns(asset_type(pl.col("asset_path")))
+    typed = usage.lazy().with_columns(asset_type())
     daily = add_up(typed, ["dandiset", "asset_type", "date"]).sort("dandiset", "date").collect()
     months, paths = [], []
     by_month = daily.with_columns(month=pl.col("date").dt.strftime("%Y-%m"))

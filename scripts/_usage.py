@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import TypeVar
 
 import polars as pl
@@ -12,6 +13,7 @@ Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 Column = TypeVar("Column", pl.Expr, pl.Series)
 
 COUNTED = ("bytes_sent", "number_of_requests", "number_of_downloads")
+SUMS = pl.col(COUNTED).sum()
 DOWNLOAD = 200
 """The status of a download. A range request has 206; of a Zarr store this counts chunks."""
 
@@ -66,7 +68,7 @@ def renumbered(label: pl.Expr, numbers: pl.Series) -> pl.Expr:
 
 def add_up(usage: Frame, by: str | Sequence[str]) -> Frame:
     """Add counts up by one or several columns."""
-    return usage.group_by(by).agg(pl.col(COUNTED).sum())
+    return usage.group_by(by).agg(SUMS)
 
 
 def by_date(usage: pl.DataFrame) -> pl.DataFrame:
@@ -87,13 +89,14 @@ ASSET_TYPES = {
 OTHER_TYPE = "Miscellaneous"
 
 
-def asset_type(path: pl.Expr) -> pl.Expr:
+@cache
+def asset_type(path: str = "asset_path") -> pl.Expr:
     """The type of an asset by the suffix of its path; null for no path is Miscellaneous too.
 
     `.gz` says nothing of the type, nor does `.zarr` behind another suffix; a bare `.zarr` is
     Microscopy.
     """
-    name = path.str.to_lowercase().str.strip_suffix(".gz")
+    name = pl.col(path).str.to_lowercase().str.strip_suffix(".gz")
     deciding = name.str.strip_suffix(".zarr")
     decision = pl.when(False).then(None)
     for name_of_type, suffixes in ASSET_TYPES.items():

@@ -60,9 +60,8 @@ class Assigned:
         """Args are the folder of the assigned months, the Dandiset, and its `ACTIVITY`."""
         self._folder = folder
         self._dandiset = dandiset
-        rows = activity.with_row_index("row").group_by("month").agg("row").sort("month")
-        self._months = rows["month"].to_list()
-        self._rows = rows["row"]
+        self._months = activity["month"].unique().sort().to_list()
+        self._rows = [(activity["month"] == month).arg_true() for month in self._months]
         self._labels = [
             pl.read_parquet(folder / f"{month}.labels.parquet")["region"] for month in self._months
         ]
@@ -383,7 +382,7 @@ def summarized(objects: pl.DataFrame, placed: pl.DataFrame) -> pl.DataFrame:
                 "object_key",
                 pl.lit(OWN, folders).alias("folder"),
                 "asset_path",
-                asset_type(pl.col("asset_path")),
+                asset_type(),
             ),
             in_versions.select(
                 "object_key",
@@ -454,20 +453,22 @@ def summaries(
     in_set = usage.select(*COUNTED, pair=pair(pl.lit(set_of_row).gather("row"), pl.col("label")))
     of_sets = apart(add_up(in_set, "pair"), "set", "label")
     in_folder = of_sets.join(sets, on="set").select(
-        *COUNTED, pair=pair(pl.col("folder").to_physical(), pl.col("label"))
+        *COUNTED, pair=pair(pl.col("label"), pl.col("folder").to_physical())
     )
-    of_folders = apart(add_up(in_folder, "pair").sort("pair"), "folder", "label").with_columns(
+    of_folders = apart(add_up(in_folder, "pair").sort("pair"), "label", "folder").with_columns(
         pl.col("folder").cat.to(places["folder"].dtype)
     )
-    is_day, label = pl.col("label") < FIRST_REGION, pl.col("label")
+    # By label, that is, the days before the regions.
+    days = of_folders["label"].search_sorted(FIRST_REGION)
+    label = pl.col("label")
     by_asset = places.drop_nulls("asset_path").join(add_up(activity, "object_key"), on="object_key")
     of_assets = add_up(by_asset, ["folder", "asset_path"]).sort("asset_path")
-    owned_daily = of_sets.filter(is_day).join(sets.filter(pl.col("folder") == OWN), on="set")
+    owned_daily = of_sets.filter(label < FIRST_REGION).join(
+        sets.filter(pl.col("folder") == OWN), on="set"
+    )
     return Summaries(
-        of_folders.filter(is_day).select("folder", day_of(label).cast(pl.String), *COUNTED),
-        most_bytes_first(
-            of_folders.filter(~is_day).select("folder", region_of(label, regions), *COUNTED)
-        ),
+        of_folders[:days].select("folder", day_of(label).cast(pl.String), *COUNTED),
+        most_bytes_first(of_folders[days:].select("folder", region_of(label, regions), *COUNTED)),
         most_bytes_first(of_assets),
         by_type_per_week(owned_daily.with_columns(day_of(label))),
     )

@@ -18,7 +18,7 @@ def routes_of(binned: pl.LazyFrame, objects: pl.LazyFrame) -> pl.LazyFrame:
     """The Dandisets of the objects that a month has requests for: `ROUTES`, sorted."""
     return (
         objects.join(binned, on="object_key", how="semi")
-        .with_columns(asset_type(pl.col("asset_path")))
+        .with_columns(asset_type())
         .select(ROUTES.names())
         .sort("object_key", "dandiset")
     )

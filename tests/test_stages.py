@@ -1036,7 +1036,7 @@ SUFFIXES = ["nwb", "nii", "ome", "zarr", "gz", "tif", "mp4", "json", "NWB", "Zar
     )
 )
 def test_asset_types_are_those_of_the_oracle(paths: list[str]):
-    types = pl.DataFrame({"path": paths}).select(asset_type(pl.col("path"))).to_series().to_list()
+    types = pl.DataFrame({"path": paths}).select(asset_type("path")).to_series().to_list()
     assert types == [oracle.asset_type(path) for path in paths]
 
 
