@@ -265,13 +265,13 @@ def objects_of(rows: pl.DataFrame, size: int) -> Iterator[pl.DataFrame]:
 
 def texts_of_objects(rows: pl.DataFrame, labels: pl.Series) -> Iterator[tuple[str, memoryview]]:
     """Each object key of some rows, which are by object key, and the lines of its log."""
-    requests = pl.col("timestamp").list.len().cast(pl.Int64)
+    requests = pl.col("timestamp").list.len().cast(pl.Int64).sum().alias("requests")
     for part in objects_of(rows.with_columns(object=pl.col("object_key").rle_id()), SLICE):
         lines = log_lines(in_time_order(part.drop("object_key").explode(LISTS)), labels)
         text = as_text(lines)
         ends = (lines.str.len_bytes().cast(pl.Int64) + 1).cum_sum()
-        objects = part.group_by("object_key", maintain_order=True).agg(requests.sum())
-        end = ends.gather(objects["timestamp"].cum_sum() - 1)
+        objects = part.group_by("object_key", maintain_order=True).agg(requests)
+        end = ends.gather(objects["requests"].cum_sum() - 1)
         begin = 0
         for key, upto in zip(objects["object_key"], end, strict=True):
             yield key, text[begin:upto]
