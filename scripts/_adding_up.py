@@ -95,10 +95,9 @@ class Loop:
         return _Sums(*label, *counts, np.empty(rows + 1, _OF_OBJECT))
 
     def _keep(self, sums: _Sums, labels: int, objects: int) -> None:
-        columns = dict(zip(["object", "label", *COUNTED], sums, strict=False))
-        self._usage.append(
-            pl.DataFrame({name: column[:labels] for name, column in columns.items()})
-        )
+        columns = zip(["object", "label", *COUNTED], sums, strict=False)
+        # Polars would hold the whole of each array, most of which is not used.
+        self._usage.append(pl.DataFrame({name: column[:labels].copy() for name, column in columns}))
         self._objects.append(pl.DataFrame(sums.objects[:objects]))
 
 

@@ -2,6 +2,8 @@
 
 What is compiled is kept on disk, beside the file that defines it or else in the user's cache. Numba
 looks at that file alone to see whether it is out of date, so all that a loop calls stands in it.
+The constants of other files that it takes are kept as they were: whoever changes one changes the
+loop's file too, if only by a word.
 """
 
 from __future__ import annotations
