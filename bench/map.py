@@ -4,18 +4,23 @@
 
 The maps of all Dandisets run one after the other in one process: what a job costs to start is not
 in these figures. As a yardstick, the month's bins are read by Polars and taken apart.
+
+Where many files were deleted lately, ext4 steps over each of them when it makes new ones, so that
+`map` may take three times as long. So what is made is deleted at the very end, and the next
+benchmark waits until that is forgotten.
 """
 
 import pickle
 import shutil
 import sys
+import time
 from functools import reduce
 from operator import add
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-from _measure import SCRIPTS, Cost, run, run_main, tell
+from _measure import DATA, SCRIPTS, Cost, run, run_main, tell
 from _month import binned_month, regions_of, sizes, write_snapshot
 
 sys.path.insert(0, str(SCRIPTS))
@@ -34,7 +39,19 @@ for arguments in pickle.load(sys.stdin.buffer):
 """
 
 
-def map_all(folder: Path, *, asset_logs: bool) -> Cost:
+SETTLING = 360
+"""Seconds until ext4 takes no notice of a deleted file any more."""
+
+
+def wait_until_settled(deleted: Path) -> None:
+    """Wait if another benchmark deleted its files a while ago; it left `deleted` behind."""
+    since = time.time() - deleted.stat().st_mtime if deleted.exists() else SETTLING
+    if since < SETTLING:
+        print(f"Waiting {SETTLING - since:.0f} s, for many files were deleted", flush=True)
+        time.sleep(SETTLING - since)
+
+
+def map_all(folder: Path, mapped: Path, *, asset_logs: bool) -> Cost:
     """Map every Dandiset that has activity, in one process."""
     activity = folder / "activity"
     jobs: list[dict[str, Any]] = [
@@ -44,7 +61,7 @@ def map_all(folder: Path, *, asset_logs: bool) -> Cost:
             "assets": path,
             "assigned": folder / "assigned",
             "asset_logs": asset_logs,
-            "folder": folder / "mapped" / path.name.split(".")[0],
+            "folder": mapped / path.name.split(".")[0],
         }
         for path in sorted(activity.glob("*.assets.parquet"))
     ]
@@ -89,6 +106,7 @@ def measure(requests: int) -> None:
         )
     }
     for asset_logs in (False, True):
+        mapped = folder / ("mapped_with_logs" if asset_logs else "mapped")
         steps = {
             **before,
             "assign": run_main(
@@ -108,19 +126,29 @@ def measure(requests: int) -> None:
                 dandiset_assets=assets,
                 dandiset_objects=objects,
                 gathered=folder / "activity/gathered.json",
-                mapped=folder / "mapped",
+                mapped=mapped,
                 **{name: [path] for name, path in tables.items()},
             ),
-            "map": map_all(folder, asset_logs=asset_logs),
+            "map": map_all(folder, mapped, asset_logs=asset_logs),
         }
         print("With the log of every asset" if asset_logs else "Summaries only")
         for name, cost in steps.items():
             tell(f"  {name}", cost, requests)
         tell("  together", reduce(add, steps.values()), requests)
-    for name in ("assigned", "activity", "lookup", "mapped", "dandisets", "cache"):
+
+
+def clean_up(folder: Path) -> None:
+    """Delete what was made in the folder of a month."""
+    made = ("assigned", "activity", "lookup", "mapped", "mapped_with_logs", "dandisets", "cache")
+    for name in made:
         shutil.rmtree(folder / name)
 
 
 if __name__ == "__main__":
+    deleted = DATA / "deleted"
+    wait_until_settled(deleted)
     for size in sizes():
         measure(size)
+    for size in sizes():
+        clean_up(binned_month(size))
+    deleted.touch()

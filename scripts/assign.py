@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-import _before_polars  # noqa: F401
+import _kept_memory  # noqa: F401
+import _threads  # noqa: F401
 import polars as pl
 from _digests import label_hashes, mixed
 from _lists import looked_up

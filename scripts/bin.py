@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-import _before_polars  # noqa: F401
+import _threads  # noqa: F401
 import polars as pl
 from _log import logging_to
 from _memory import keep_freed_memory

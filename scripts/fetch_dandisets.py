@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import _before_polars  # noqa: F401
+import _threads  # noqa: F401
 import polars as pl
 from _dandi_api import READS, Api, ApiError, Assets, Draft, Entry, Limits, UnavailableError
 from _dandi_cache import KEPT, Cache, Kept

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-import _before_polars  # noqa: F401
+import _threads  # noqa: F401
 import polars as pl
 from _files import write_json
 from _log import logging_to

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
-import _before_polars  # noqa: F401
+import _threads  # noqa: F401
 import polars as pl
 from _addresses import Networks, read_number
 from _attempts import Attempt, keep_attempt, last_attempt

@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import _before_polars  # noqa: F401
+import _threads  # noqa: F401
 import polars as pl
 from _files import swap, write_json
 from _log import logging_to

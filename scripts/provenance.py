@@ -5,7 +5,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import _before_polars  # noqa: F401
+import _threads  # noqa: F401
 from _files import write_json
 from _log import logging_to
 from _log_lines import CLASSES

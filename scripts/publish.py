@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import _before_polars  # noqa: F401
+import _threads  # noqa: F401
 import polars as pl
 from _after import run_after
 from _counts import (

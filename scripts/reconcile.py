@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import _before_polars  # noqa: F401
+import _threads  # noqa: F401
 import polars as pl
 from _files import read_json, write_json
 from _log import UserError, logging_to

@@ -8,7 +8,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import _before_polars  # noqa: F401
+import _threads  # noqa: F401
 import polars as pl
 from _files import PRIVATE_FILE, replacing, write_json
 from _log import logging_to

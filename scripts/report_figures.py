@@ -4,7 +4,7 @@ import json
 import logging
 from pathlib import Path
 
-import _before_polars  # noqa: F401
+import _threads  # noqa: F401
 from _log import logging_to
 from _report_data import Published
 from _report_figures import save, specs

@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import _before_polars  # noqa: F401
+import _threads  # noqa: F401
 import polars as pl
 from _files import PRIVATE_FILE, replacing
 from _log import logging_to

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import _before_polars  # noqa: F401
+import _threads  # noqa: F401
 from _files import replacing
 from _log import logging_to
 from _report_charts import ASSET_TYPES, page_specs

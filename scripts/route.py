@@ -3,7 +3,7 @@
 import logging
 from pathlib import Path
 
-import _before_polars  # noqa: F401
+import _threads  # noqa: F401
 import polars as pl
 from _files import write_json
 from _labels import UNDETERMINED

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-import _before_polars  # noqa: F401
+import _threads  # noqa: F401
 from _listing import canonical, read_snapshot, refuse_bad_rows, write_snapshot
 from _log import logging_to
 

@@ -4,7 +4,7 @@ import json
 import logging
 from pathlib import Path
 
-import _before_polars  # noqa: F401
+import _threads  # noqa: F401
 import polars as pl
 from _log import UserError, logging_to
 from _log_lines import ACCOUNTS, CLASSES
