@@ -10,7 +10,6 @@ import polars as pl
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 """Polars is quicker with small tables where they are data frames."""
-Column = TypeVar("Column", pl.Expr, pl.Series)
 
 COUNTED = ("bytes_sent", "number_of_requests", "number_of_downloads")
 SUMS = pl.col(COUNTED).sum()
@@ -39,7 +38,7 @@ def label_of_day(date: pl.Expr) -> pl.Expr:
     return (date.to_physical().cast(pl.Int64) + LABEL_OF_1970).cast(pl.UInt32)
 
 
-def label_of_region(number: Column) -> Column:
+def label_of_region(number: pl.Expr) -> pl.Expr:
     """The label of a region, by its number."""
     return number.cast(pl.UInt32) + pl.lit(FIRST_REGION, pl.UInt32)
 
