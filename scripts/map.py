@@ -51,6 +51,8 @@ ROWS_OF_LISTS = 16
 IN_VERSION = pl.col("version") != ""
 """Whether an asset is in a version; others stood in one once."""
 LISTS = ("timestamp", "bytes_sent", "region")
+REQUESTS = pl.col("timestamp").list.len().cast(pl.Int64).sum().alias("requests")
+"""How many requests rows with lists have."""
 
 
 class Assigned:
@@ -65,12 +67,9 @@ class Assigned:
         self._labels = [
             pl.read_parquet(folder / f"{month}.labels.parquet")["region"] for month in self._months
         ]
-
-    def regions(self) -> pl.Series:
+        is_only = len(self._labels) == 1
+        self.regions = self._labels[0] if is_only else self.labels().unique().sort()
         """The regions of all months, by the number that they have in `usage`; in text order."""
-        if len(self._labels) == 1:
-            return self._labels[0]
-        return pl.concat(self._labels).unique().sort()
 
     def usage(self) -> pl.DataFrame:
         """Usage by object and month, and by day or region.
@@ -78,7 +77,7 @@ class Assigned:
         Returns:
             `row`, the number of the row of `ACTIVITY`, `label`, and the counts.
         """
-        of_all = pl.Enum(self.regions())
+        of_all = pl.Enum(self.regions)
         parts = []
         for month, rows, labels in zip(self._months, self._rows, self._labels, strict=True):
             label = pl.col("label")
@@ -254,8 +253,7 @@ def portions(activity: pl.DataFrame, size: int) -> Iterator[pl.Series]:
 
 def objects_of(rows: pl.DataFrame, size: int) -> Iterator[pl.DataFrame]:
     """Rows with lists, by `object`: whole objects of about `size` requests at a time."""
-    requests = pl.col("timestamp").list.len().cast(pl.Int64)
-    objects = rows.group_by("object", maintain_order=True).agg(pl.len(), requests=requests.sum())
+    objects = rows.group_by("object", maintain_order=True).agg(pl.len(), REQUESTS)
     parts = objects.group_by(pl.col("requests").cum_sum() // size, maintain_order=True)
     done = 0
     for count in parts.agg(pl.col("len").sum())["len"]:
@@ -265,12 +263,11 @@ def objects_of(rows: pl.DataFrame, size: int) -> Iterator[pl.DataFrame]:
 
 def texts_of_objects(rows: pl.DataFrame, labels: pl.Series) -> Iterator[tuple[str, memoryview]]:
     """Each object key of some rows, which are by object key, and the lines of its log."""
-    requests = pl.col("timestamp").list.len().cast(pl.Int64).sum().alias("requests")
     for part in objects_of(rows.with_columns(object=pl.col("object_key").rle_id()), SLICE):
         lines = log_lines(in_time_order(part.drop("object_key").explode(LISTS)), labels)
         text = as_text(lines)
         ends = (lines.str.len_bytes().cast(pl.Int64) + 1).cum_sum()
-        objects = part.group_by("object_key", maintain_order=True).agg(requests)
+        objects = part.group_by("object_key", maintain_order=True).agg(REQUESTS)
         end = ends.gather(objects["requests"].cum_sum() - 1)
         begin = 0
         for key, upto in zip(objects["object_key"], end, strict=True):
@@ -563,7 +560,7 @@ def main(
         ]
     )
     source = Assigned(assigned, dandiset, objects)
-    made = summaries(objects, source.usage(), source.regions(), summarized(objects, placed))
+    made = summaries(objects, source.usage(), source.regions, summarized(objects, placed))
 
     fresh = folder.with_name(f".{dandiset}.part")
     shutil.rmtree(fresh, ignore_errors=True)
